@@ -1,0 +1,14 @@
+//! What all meterlake jobs share.
+//!
+//! A job knows three seams and nothing behind them: the [`store::Store`] with its objects, the
+//! [`catalog::Catalog`] with its tables and partitions, and the [`engine::Engine`] that runs SQL.
+
+pub mod catalog;
+pub mod config;
+pub mod engine;
+pub mod layout;
+pub mod location;
+pub mod names;
+pub mod period;
+pub mod sql;
+pub mod store;

@@ -1,0 +1,411 @@
+//! The SQL files: found, checked, and rendered so that no value can break out of its place.
+//!
+//! A file starts with a header of comments that gives its name, its version and its parameters:
+//!
+//! ```sql
+//! -- name: merge_hour
+//! -- version: 1
+//! -- parameters:
+//! --   raw_table (name): the table to read
+//! --   year (integer): the hour's year
+//! ```
+//!
+//! Below it stand statements with `{{ parameter }}` where values go. A file that uses a parameter which its header
+//! does not name, or names one that it does not use, is refused when it is read.
+
+mod header;
+mod scan;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use minijinja::{Environment, UndefinedBehavior, Value};
+use sha2::{Digest, Sha256};
+
+use crate::location::Location;
+use crate::names::{Name, TableName};
+
+pub use header::ParameterType;
+use header::Header;
+pub use scan::Quoting;
+
+include!(concat!(env!("OUT_DIR"), "/sql_files.rs"));
+
+/// A value for a parameter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SqlValue {
+    /// An identifier, possibly qualified; quoted part by part.
+    Name(Vec<String>),
+    /// A string; becomes a literal.
+    Text(String),
+    /// A whole number.
+    Integer(i64),
+}
+
+impl From<&TableName> for SqlValue {
+    fn from(table: &TableName) -> Self {
+        Self::Name(vec![table.database.to_string(), table.table.to_string()])
+    }
+}
+
+impl From<&Name> for SqlValue {
+    fn from(name: &Name) -> Self {
+        Self::Name(vec![name.to_string()])
+    }
+}
+
+impl From<&Location> for SqlValue {
+    fn from(location: &Location) -> Self {
+        Self::Text(location.to_string())
+    }
+}
+
+impl From<&str> for SqlValue {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<u32> for SqlValue {
+    fn from(number: u32) -> Self {
+        Self::Integer(number.into())
+    }
+}
+
+impl From<i64> for SqlValue {
+    fn from(number: i64) -> Self {
+        Self::Integer(number)
+    }
+}
+
+impl SqlValue {
+    fn parameter_type(&self) -> ParameterType {
+        match self {
+            Self::Name(_) => ParameterType::Name,
+            Self::Text(_) => ParameterType::Text,
+            Self::Integer(_) => ParameterType::Integer,
+        }
+    }
+}
+
+/// Values by parameter name.
+pub type SqlValues = BTreeMap<&'static str, SqlValue>;
+
+/// A checked SQL file.
+#[derive(Debug, Clone)]
+pub struct SqlFile {
+    /// Where it came from, for messages.
+    pub path: String,
+    header: Header,
+    quoting: Quoting,
+    statements: Vec<String>,
+}
+
+impl SqlFile {
+    /// Checks a file's text.
+    ///
+    /// # Errors
+    /// The header is missing or wrong, a string or comment does not end, or parameters and their use differ.
+    pub fn parse(path: &str, text: &str, quoting: Quoting) -> Result<Self> {
+        let check = || -> Result<Self> {
+            let header = Header::parse(text)?;
+            let statements = scan::statements(text, quoting)?;
+            if statements.is_empty() {
+                bail!("the file has no statement");
+            }
+            let file = Self { path: path.to_owned(), header, quoting, statements };
+            file.check_parameters()?;
+            Ok(file)
+        };
+        check().with_context(|| format!("the SQL file {path} is wrong"))
+    }
+
+    /// What reports call it: `merge_hour@1`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("{}@{}", self.header.name, self.header.version)
+    }
+
+    /// The name in its header.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.header.name
+    }
+
+    /// The version in its header.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        self.header.version
+    }
+
+    /// A hash of the statements (SHA-256, hexadecimal). Comments, indentation and blank lines do not count.
+    #[must_use]
+    pub fn checksum(&self) -> String {
+        let mut hash = Sha256::new();
+        for line in self.statements.iter().flat_map(|statement| statement.lines().map(str::trim).chain([";"])) {
+            if !line.is_empty() {
+                hash.update(line.as_bytes());
+                hash.update(b"\n");
+            }
+        }
+        hex(&hash.finalize())
+    }
+
+    /// The statements with the values in their places, each quoted for its kind.
+    ///
+    /// # Errors
+    /// A value is missing, is not a parameter, or is of the wrong type; or the template fails.
+    pub fn render(&self, values: &SqlValues) -> Result<Vec<String>> {
+        self.check_values(values).with_context(|| format!("cannot render the SQL file {}", self.path))?;
+        let quoting = self.quoting;
+        let context: BTreeMap<&str, Value> =
+            values.iter().map(|(name, value)| (*name, template_value(value, quoting))).collect();
+        let environment = environment(quoting);
+        self.statements
+            .iter()
+            .map(|statement| {
+                let sql = environment.render_str(statement, &context);
+                sql.with_context(|| format!("cannot render the SQL file {}", self.path))
+            })
+            .collect()
+    }
+
+    /// The one statement of a query file.
+    ///
+    /// # Errors
+    /// As for `render`, or the file holds several statements.
+    pub fn render_one(&self, values: &SqlValues) -> Result<String> {
+        let mut statements = self.render(values)?;
+        match (statements.pop(), statements.is_empty()) {
+            (Some(statement), true) => Ok(statement),
+            _ => bail!("the SQL file {} holds several statements: a query file holds one", self.path),
+        }
+    }
+
+    fn check_parameters(&self) -> Result<()> {
+        let environment = environment(self.quoting);
+        let mut used = BTreeSet::new();
+        for statement in &self.statements {
+            used.extend(environment.template_from_str(statement)?.undeclared_variables(false));
+        }
+        if let Some(unknown) = used.iter().find(|name| !self.header.parameters.contains_key(*name)) {
+            bail!("it uses {{{{ {unknown} }}}}, which its header does not name as a parameter");
+        }
+        if let Some(unused) = self.header.parameters.keys().find(|name| !used.contains(*name)) {
+            bail!("its header names the parameter `{unused}`, which no statement uses");
+        }
+        Ok(())
+    }
+
+    fn check_values(&self, values: &SqlValues) -> Result<()> {
+        for (name, expected) in &self.header.parameters {
+            match values.get(name.as_str()).map(SqlValue::parameter_type) {
+                Some(given) if given == *expected => {}
+                Some(given) => bail!("the parameter `{name}` is declared as {expected}, but the job gives a {given}"),
+                None => bail!("the job gives no parameter `{name}`: it has {}", list(values.keys())),
+            }
+        }
+        match values.keys().find(|name| !self.header.parameters.contains_key(**name)) {
+            Some(unknown) => bail!("the job gives the parameter `{unknown}`, which the file does not use"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn list<'a>(names: impl Iterator<Item = &'a &'static str>) -> String {
+    names.copied().collect::<Vec<_>>().join(", ")
+}
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn template_value(value: &SqlValue, quoting: Quoting) -> Value {
+    match value {
+        // Quoted here: the formatter passes it on as it is.
+        SqlValue::Name(parts) => {
+            let quoted: Vec<String> = parts.iter().map(|part| quoting.identifier(part)).collect();
+            Value::from_safe_string(quoted.join("."))
+        }
+        SqlValue::Text(text) => Value::from(text.as_str()),
+        SqlValue::Integer(number) => Value::from(*number),
+    }
+}
+
+/// A template environment that quotes what it prints and knows no way around that.
+fn environment(quoting: Quoting) -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.remove_filter("safe");
+    environment.set_formatter(move |out, _, value| {
+        if value.is_safe() || value.is_integer() {
+            return Ok(write!(out, "{value}")?);
+        }
+        match value.as_str() {
+            Some(text) => Ok(out.write_str(&quoting.literal(text))?),
+            None => Err(minijinja::Error::new(
+                minijinja::ErrorKind::BadEscape,
+                format!("a value of kind {} cannot stand in SQL", value.kind()),
+            )),
+        }
+    });
+    environment
+}
+
+/// The SQL files of one run: a folder's, or those built into the binary.
+#[derive(Debug, Clone)]
+pub struct SqlFiles {
+    folder: Option<PathBuf>,
+}
+
+impl SqlFiles {
+    /// The files in `folder`, or the built-in ones.
+    #[must_use]
+    pub fn new(folder: Option<PathBuf>) -> Self {
+        Self { folder }
+    }
+
+    /// `queries/<name>.sql`, in Trino's dialect.
+    ///
+    /// # Errors
+    /// The file is not there or is wrong.
+    pub fn query(&self, name: &str) -> Result<SqlFile> {
+        let path = format!("queries/{name}.sql");
+        let file = SqlFile::parse(&self.describe(&path), &self.text(&path)?, Quoting::Trino)?;
+        if file.name() != name {
+            bail!("the SQL file {} is named `{}` in its header: write `-- name: {name}`", file.path, file.name());
+        }
+        Ok(file)
+    }
+
+    /// `tables/V001__….sql` and on, in Hive's dialect, in the order of their versions.
+    ///
+    /// # Errors
+    /// A file is wrong, or the numbers do not run 1, 2, 3, ….
+    pub fn tables(&self) -> Result<Vec<SqlFile>> {
+        let mut names = self.names("tables")?;
+        names.sort();
+        let mut files = Vec::new();
+        for name in names {
+            let path = format!("tables/{name}");
+            let file = SqlFile::parse(&self.describe(&path), &self.text(&path)?, Quoting::Hive)?;
+            let expected = files.len() + 1;
+            let number = name.strip_prefix('V').and_then(|rest| rest.split_once("__")?.0.parse::<usize>().ok());
+            if number != Some(expected) || usize::try_from(file.version()).ok() != number {
+                bail!(
+                    "the SQL file {} is out of order: it should be named V{expected:03}__….sql and say \
+                     `-- version: {expected}`",
+                    file.path
+                );
+            }
+            files.push(file);
+        }
+        Ok(files)
+    }
+
+    fn describe(&self, path: &str) -> String {
+        match &self.folder {
+            Some(folder) => folder.join(path).display().to_string(),
+            None => format!("sql/{path} (built in)"),
+        }
+    }
+
+    fn text(&self, path: &str) -> Result<String> {
+        match &self.folder {
+            Some(folder) => {
+                let file = folder.join(path);
+                fs::read_to_string(&file).with_context(|| format!("cannot read the SQL file {}", file.display()))
+            }
+            None => match BUILT_IN.iter().find(|(name, _)| *name == path) {
+                Some((_, text)) => Ok((*text).to_owned()),
+                None => bail!("there is no SQL file {path} in this binary"),
+            },
+        }
+    }
+
+    fn names(&self, kind: &str) -> Result<Vec<String>> {
+        let is_sql = |name: &String| Path::new(name).extension().is_some_and(|extension| extension == "sql");
+        match &self.folder {
+            Some(folder) => {
+                let folder = folder.join(kind);
+                let cannot = || format!("cannot list the SQL files in {}", folder.display());
+                let mut names = Vec::new();
+                for entry in fs::read_dir(&folder).with_context(cannot)? {
+                    names.push(entry.with_context(cannot)?.file_name().to_string_lossy().into_owned());
+                }
+                Ok(names.into_iter().filter(is_sql).collect())
+            }
+            None => {
+                let below = |path: &str| path.strip_prefix(kind)?.strip_prefix('/').map(str::to_owned);
+                Ok(BUILT_IN.iter().filter_map(|(path, _)| below(path)).filter(is_sql).collect())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "-- name: q\n-- version: 2\n-- parameters:\n--   t (name): a table\n--   s (text): a string\n\
+                        --   n (integer): a number\n\nSELECT {{ s }}, {{ n }} -- why; {{ x }}\nFROM {{ t }};\n";
+
+    fn file(text: &str) -> Result<SqlFile> {
+        SqlFile::parse("q.sql", text, Quoting::Trino)
+    }
+
+    fn values(text: &str) -> SqlValues {
+        let table = TableName::new("metering".parse().unwrap(), "a-b".parse().unwrap());
+        SqlValues::from([("t", (&table).into()), ("s", text.into()), ("n", (-7_i64).into())])
+    }
+
+    #[test]
+    fn values_are_quoted_so_that_none_can_break_out() {
+        let sql = file(TEXT).unwrap().render_one(&values("it's\n; DROP TABLE x --")).unwrap();
+        assert_eq!(sql.trim(), "SELECT 'it''s\n; DROP TABLE x --', -7 \nFROM \"metering\".\"a-b\"");
+        let hive = SqlFile::parse("q.sql", TEXT, Quoting::Hive).unwrap().render_one(&values(r"it's \")).unwrap();
+        assert_eq!(hive.trim(), "SELECT 'it\\'s \\\\', -7 \nFROM `metering`.`a-b`");
+    }
+
+    #[test]
+    fn parameters_and_their_use_must_agree() {
+        for (text, problem) in [
+            (TEXT.replace("--   n (integer): a number\n", ""), "{{ n }}"),
+            (TEXT.replace("{{ n }}", "1"), "`n`"),
+            (TEXT.replace("{{ s }}", "'{{ s }}'"), "inside quotes"),
+            (TEXT.replace("{{ s }}", "{{ s | safe }}"), "safe"),
+            (TEXT.replace("-- version: 2\n", ""), "version"),
+            (TEXT.replace("(integer)", "(float)"), "float"),
+            (TEXT.replace("{{ s }}", "'open"), "does not end"),
+        ] {
+            let error = format!("{:#}", file(&text).and_then(|file| file.render_one(&values("x"))).unwrap_err());
+            assert!(error.contains(problem) && error.contains("q.sql"), "{error}");
+        }
+        let mut wrong = values("x");
+        wrong.insert("n", "text".into());
+        assert!(format!("{:#}", file(TEXT).unwrap().render(&wrong).unwrap_err()).contains("declared as integer"));
+        wrong.remove("n");
+        assert!(format!("{:#}", file(TEXT).unwrap().render(&wrong).unwrap_err()).contains("no parameter `n`"));
+    }
+
+    #[test]
+    fn a_checksum_is_of_the_statements_and_not_of_their_comments() {
+        let checksum = |text: &str| file(text).unwrap().checksum();
+        assert_eq!(checksum(TEXT), checksum(&TEXT.replace("why; {{ x }}", "another remark")));
+        assert_eq!(checksum(TEXT), checksum(&TEXT.replace("\nFROM", "\n\n   FROM")));
+        assert_ne!(checksum(TEXT), checksum(&TEXT.replace("FROM", "FROM ONLY")));
+        assert_eq!(file(TEXT).unwrap().label(), "q@2");
+    }
+
+    #[test]
+    fn every_built_in_file_is_sound() {
+        let files = SqlFiles::new(None);
+        assert!(!files.tables().unwrap().is_empty());
+        for (path, _) in BUILT_IN.iter().filter(|(path, _)| path.starts_with("queries/")) {
+            files.query(path.trim_start_matches("queries/").trim_end_matches(".sql")).unwrap();
+        }
+    }
+}
