@@ -6,9 +6,14 @@
 pub mod catalog;
 pub mod config;
 pub mod engine;
+pub mod generation;
+pub mod lake;
 pub mod layout;
 pub mod location;
 pub mod names;
+pub mod partitions;
 pub mod period;
+pub mod publish;
+pub mod run;
 pub mod sql;
 pub mod store;

@@ -1,0 +1,140 @@
+//! Keeps the catalog's partitions of an hourly table in step with its folders.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+use futures::future::{BoxFuture, FutureExt};
+
+use crate::catalog::{Partition, PartitionFilter};
+use crate::lake::Lake;
+use crate::layout::{HOUR_KEYS, TableLayout, day_filter, hour_numbers, hour_of_values};
+use crate::location::Location;
+use crate::period::{Day, Hour, Period};
+
+/// What was wrong, and is mended unless it was only looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Repair {
+    /// Hours that have a folder, looked at.
+    pub folders: u64,
+    /// Hours that had a folder and no partition.
+    pub added: Vec<Hour>,
+    /// Partitions that had no folder.
+    pub removed: u64,
+    /// Hours whose folder was registered twice (`month=1` and `month=01`), or only under other values or elsewhere.
+    pub mended: Vec<Hour>,
+    /// Folders that are no partition of the table; they are left as they are.
+    pub ignored: Vec<Location>,
+}
+
+/// Makes the catalog agree with the folders, for a range of hours or for all.
+///
+/// # Errors
+/// The store or the catalog failed; running it again goes on where it stopped.
+pub async fn repair(
+    lake: &Lake,
+    table: &TableLayout,
+    range: Option<(Hour, Hour)>,
+    dry_run: bool,
+) -> Result<Repair> {
+    let mut walk = Walk { lake, table, range, hours: BTreeSet::new(), ignored: Vec::new() };
+    walk.descend(table.folder.clone(), Vec::new()).await?;
+    let mut repair =
+        Repair { folders: walk.hours.len() as u64, ignored: walk.ignored, ..Repair::default() };
+
+    let mut registered: BTreeMap<Option<Hour>, Vec<Partition>> = BTreeMap::new();
+    for filter in filters(range) {
+        for partition in lake.catalog.partitions(&table.name, &filter).await? {
+            registered.entry(hour_of_values(&partition.values)).or_default().push(partition);
+        }
+    }
+    let in_range = |hour: &Hour| range.is_none_or(|(from, to)| (from..=to).contains(hour));
+    registered.retain(|hour, _| hour.as_ref().is_none_or(in_range));
+
+    let (mut add, mut drop) = (Vec::new(), Vec::new());
+    for hour in walk.hours {
+        let right = table.hour_partition(hour);
+        let there = registered.remove(&Some(hour)).unwrap_or_default();
+        let is_right = |partition: &Partition| partition.values == right.values && partition.location == right.location;
+        if there.is_empty() {
+            repair.added.push(hour);
+        } else if there.len() > 1 || !there.iter().all(is_right) {
+            repair.mended.push(hour);
+        }
+        if !there.iter().any(is_right) {
+            add.push(right.clone());
+        }
+        drop.extend(there.into_iter().filter(|partition| !is_right(partition)));
+    }
+    let without_folder: Vec<Partition> = registered.into_values().flatten().collect();
+    repair.removed = without_folder.len() as u64;
+
+    if !dry_run {
+        // A partition under the right values and at a wrong place has to make room first. All others go last: a reader
+        // in between meets lines twice, which merge takes for copies, rather than not at all.
+        let (first, last): (Vec<_>, Vec<_>) =
+            drop.into_iter().partition(|old| add.iter().any(|new| new.values == old.values));
+        let last = last.into_iter().chain(without_folder);
+        let catalog = &lake.catalog;
+        catalog.drop_partitions(&table.name, &values(first)).await?;
+        catalog.add_partitions(&table.name, &add).await?;
+        catalog.drop_partitions(&table.name, &values(last)).await?;
+    }
+    Ok(repair)
+}
+
+fn values(partitions: impl IntoIterator<Item = Partition>) -> Vec<Vec<String>> {
+    partitions.into_iter().map(|partition| partition.values).collect()
+}
+
+/// One filter a day for a range, or one for everything.
+fn filters(range: Option<(Hour, Hour)>) -> Vec<PartitionFilter> {
+    match range {
+        Some((from, to)) => Day::range(from.day(), to.day()).map(day_filter).collect(),
+        None => vec![PartitionFilter::default()],
+    }
+}
+
+/// Goes down `year=/month=/day=/hour=`, only where the range may have hours.
+struct Walk<'a> {
+    lake: &'a Lake,
+    table: &'a TableLayout,
+    range: Option<(Hour, Hour)>,
+    hours: BTreeSet<Hour>,
+    ignored: Vec<Location>,
+}
+
+impl Walk<'_> {
+    fn descend(&mut self, folder: Location, numbers: Vec<u32>) -> BoxFuture<'_, Result<()>> {
+        async move {
+            for below in self.lake.store.folders(&folder).await? {
+                let key = HOUR_KEYS[numbers.len()];
+                let number = below.name().strip_prefix(key).and_then(|rest| rest.strip_prefix('=')?.parse().ok());
+                let Some(number) = number else {
+                    self.ignored.push(below);
+                    continue;
+                };
+                let numbers: Vec<u32> = numbers.iter().copied().chain([number]).collect();
+                if !self.may_hold(&numbers) {
+                    continue;
+                }
+                if numbers.len() < HOUR_KEYS.len() {
+                    self.descend(below, numbers).await?;
+                } else {
+                    match self.table.hour_of_folder(&below) {
+                        Some(hour) => drop(self.hours.insert(hour)),
+                        None => self.ignored.push(below),
+                    }
+                }
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    /// Whether an hour of the range may begin with these numbers.
+    fn may_hold(&self, numbers: &[u32]) -> bool {
+        self.range.is_none_or(|(from, to)| {
+            numbers >= &hour_numbers(from)[..numbers.len()] && numbers <= &hour_numbers(to)[..numbers.len()]
+        })
+    }
+}

@@ -1,0 +1,246 @@
+//! How a job runs: from the command line, or as a Lambda. A job supplies its arguments and its `run`.
+
+mod event;
+mod output;
+mod terminal;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, anyhow};
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use clap::{CommandFactory, FromArgMatches, Parser};
+use futures::future::BoxFuture;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::config::{Config, Override};
+use crate::lake::Lake;
+use crate::period::Period;
+
+pub use output::{Output, OutputFormat};
+pub use terminal::{Progress, start_logging};
+
+/// Opens the lake that a configuration names. The binary chooses what stands behind the seams.
+pub type Connect = fn(Config) -> BoxFuture<'static, Result<Lake>>;
+
+/// A job: its arguments and what it does with them.
+#[async_trait]
+pub trait Job: Send + Sync + 'static {
+    /// Its name, which is also its binary's.
+    const NAME: &'static str;
+    /// One line for `--help`.
+    const ABOUT: &'static str;
+    /// What can be asked of it, by flags or by an event's keys.
+    type Args: clap::Args + DeserializeOwned + Default + Send + Sync;
+    /// What it says of one unit of its work.
+    type Report: Serialize + fmt::Display + Send;
+
+    /// Does the work, unit by unit; reports each through `output`.
+    ///
+    /// # Errors
+    /// One line that says what failed, where, and what to do.
+    async fn run(lake: &Lake, args: &Self::Args, context: &Context, output: &mut Output<Self::Report>) -> Result<()>;
+}
+
+/// What a job knows of the run it is in.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The time that "last complete" refers to: the event's, else the clock's.
+    pub now: DateTime<Utc>,
+    /// Print the plan and the SQL, change nothing.
+    pub dry_run: bool,
+}
+
+/// The arguments were understood but ask for something impossible; the exit code is 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct WrongArguments(pub String);
+
+/// The flags that every job has.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct CommonArgs {
+    /// The lake: a folder, file:///path or s3://bucket [default: the folder `lake`]
+    #[arg(long, value_name = "LOCATION", global = true)]
+    pub lake: Option<String>,
+    /// What runs the SQL: embedded
+    #[arg(long, global = true)]
+    pub engine: Option<String>,
+    /// The configuration file [default: meterlake.toml, here or in a folder above]
+    #[arg(long, value_name = "FILE", env = "METERLAKE_CONFIG", global = true)]
+    pub config: Option<PathBuf>,
+    /// The folder of the SQL files [default: those built into the program]
+    #[arg(long, value_name = "FOLDER", global = true)]
+    pub sql: Option<String>,
+    /// Any other setting of meterlake.toml; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", global = true, value_parser = setting)]
+    pub set: Vec<Override>,
+}
+
+impl CommonArgs {
+    /// The configuration with these flags in force.
+    ///
+    /// # Errors
+    /// As for [`Config::load`].
+    pub fn config(&self) -> Result<Config> {
+        let flags = [("lake", &self.lake), ("engine", &self.engine), ("sql", &self.sql)];
+        let flags = flags.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.clone()?)));
+        let overrides: Vec<Override> = self.set.iter().cloned().chain(flags).collect();
+        Config::load(self.config.as_deref(), &overrides)
+    }
+}
+
+fn setting(text: &str) -> Result<Override, String> {
+    let (key, value) = text.split_once('=').ok_or("write it as KEY=VALUE, such as merge.lookback=48")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+#[derive(Parser)]
+#[command(version)]
+struct Cli<A: clap::Args> {
+    #[command(flatten)]
+    job: A,
+    #[command(flatten)]
+    common: CommonArgs,
+    /// Print the plan and the SQL, change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// How reports are printed
+    #[arg(long, value_enum, default_value_t)]
+    output: OutputFormat,
+}
+
+/// Runs a job: as a Lambda where `AWS_LAMBDA_RUNTIME_API` is set, else from the command line.
+#[must_use]
+pub fn main<J: Job>(connect: Connect) -> ExitCode {
+    let is_lambda = std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some();
+    start_logging(is_lambda);
+    exit_code(block_on(async {
+        if is_lambda { event::serve::<J>(connect).await } else { command_line::<J>(connect).await }
+    }))
+}
+
+/// Runs a future to its end on a runtime of its own.
+///
+/// # Errors
+/// The future's, or the runtime cannot be started.
+pub fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
+/// 0: done. 1: failed. 2: wrong arguments. Prints the error, in one line.
+#[must_use]
+pub fn exit_code(result: Result<()>) -> ExitCode {
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    if error.chain().any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(is_closed_pipe)) {
+        return ExitCode::SUCCESS;
+    }
+    tracing::error!("{}", one_line(&error));
+    ExitCode::from(if error.is::<WrongArguments>() { 2 } else { 1 })
+}
+
+/// An error and its causes in one line.
+#[must_use]
+pub fn one_line(error: &anyhow::Error) -> String {
+    format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Whoever read the output, such as `head`, has read enough.
+fn is_closed_pipe(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::BrokenPipe
+}
+
+/// Parses a command line; help is printed, a wrong one is an error in one line.
+///
+/// # Errors
+/// [`WrongArguments`].
+pub fn parse_arguments<P: CommandFactory + FromArgMatches>(command: clap::Command) -> Result<P> {
+    let name = command.get_name().to_owned();
+    let parsed = command.try_get_matches().and_then(|matches| P::from_arg_matches(&matches));
+    parsed.map_err(|error| {
+        if !error.use_stderr() {
+            error.exit();
+        }
+        let text = error.render().to_string();
+        let problem = text.split("\n\nUsage").next().and_then(|text| text.split("\n\nFor more").next());
+        let problem = problem.unwrap_or_default().trim_start_matches("error: ").trim();
+        anyhow!(WrongArguments(format!("{problem} (see {name} --help)")))
+    })
+}
+
+async fn command_line<J: Job>(connect: Connect) -> Result<()> {
+    let command = Cli::<J::Args>::command().name(J::NAME).about(J::ABOUT);
+    let cli: Cli<J::Args> = parse_arguments(command)?;
+    let lake = connect(cli.common.config()?).await?;
+    let context = Context { now: Utc::now(), dry_run: cli.dry_run };
+    let mut output = Output::print(cli.output);
+    J::run(&lake, &cli.job, &context, &mut output).await
+}
+
+/// The periods that the arguments ask for: one, a range, or the last complete one.
+///
+/// # Errors
+/// [`WrongArguments`]: half a range, a range and one, an end before the start, or a period that is not over.
+pub fn selected_periods<P: Period>(
+    one: Option<Option<P>>,
+    from: Option<P>,
+    to: Option<P>,
+    now: DateTime<Utc>,
+) -> Result<Vec<P>> {
+    let last = P::last_complete(now);
+    let unit = P::UNIT;
+    let wrong = |problem: String| Err(anyhow!(WrongArguments(problem)));
+    let (from, to) = match (one, from, to) {
+        (Some(_), Some(_), _) | (Some(_), _, Some(_)) => {
+            return wrong(format!("give either --{unit} or --from and --to"));
+        }
+        (Some(Some(one)), None, None) => (one, one),
+        (_, None, None) => (last, last),
+        (None, Some(from), to) => (from, to.unwrap_or(last)),
+        (None, None, Some(_)) => return wrong("--to needs --from".to_owned()),
+    };
+    if to > last {
+        return wrong(format!("the {unit} {to} is not over yet: the last complete one is {last} (UTC)"));
+    }
+    if to < from {
+        return wrong(format!("the range ends ({to}) before it starts ({from})"));
+    }
+    Ok(P::range(from, to).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::period::Hour;
+
+    fn hour(text: &str) -> Option<Hour> {
+        Some(text.parse().unwrap())
+    }
+
+    #[test]
+    fn the_last_complete_period_is_the_default() {
+        let now = "2023-01-31T07:10:00Z".parse().unwrap();
+        for one in [None, Some(None)] {
+            assert_eq!(selected_periods::<Hour>(one, None, None, now).unwrap(), [hour("2023-01-31T06").unwrap()]);
+        }
+        assert_eq!(selected_periods(None, hour("2023-01-31T04"), None, now).unwrap().len(), 3);
+        assert_eq!(selected_periods(None, hour("2023-01-31T04"), hour("2023-01-31T05"), now).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn what_cannot_be_is_a_wrong_argument() {
+        let now = "2023-01-31T07:10:00Z".parse().unwrap();
+        let early = hour("2023-01-31T04");
+        for (one, from, to) in [
+            (Some(hour("2023-01-31T07")), None, None),
+            (Some(None), early, None),
+            (None, None, early),
+            (None, early, hour("2023-01-31T03")),
+            (None, early, hour("2999-01-01T00")),
+        ] {
+            assert!(selected_periods(one, from, to, now).unwrap_err().is::<WrongArguments>());
+        }
+    }
+}
