@@ -140,6 +140,12 @@ impl SqlFile {
         self.header.version
     }
 
+    /// Whether its header names a parameter.
+    #[must_use]
+    pub fn has_parameter(&self, name: &str) -> bool {
+        self.header.parameters.contains_key(name)
+    }
+
     /// A hash of the statements (SHA-256, hexadecimal). Comments, indentation and blank lines do not count.
     #[must_use]
     pub fn checksum(&self) -> String {

@@ -1,0 +1,371 @@
+//! Trino's functions that DataFusion can compute in other words. [`rule`] is the table.
+
+use super::attempt::attempt;
+use super::build::{call, case, cast, null, number, text};
+use super::types::gives_json;
+use anyhow::{Result, bail, ensure};
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments,
+    Ident, OrderByExpr, OrderByOptions, TimezoneInfo, Value,
+};
+
+/// How a call is said to DataFusion.
+enum Rule {
+    /// By another name.
+    Name(&'static str),
+    /// By another name, and with one more argument.
+    With(&'static str, &'static str),
+    /// As the same call, cast to bigint.
+    Bigint,
+    /// As what this makes of it.
+    Code(fn(Function) -> Result<Expr>),
+}
+
+fn rule(name: &str) -> Option<Rule> {
+    use Rule::{Bigint, Code, Name, With};
+    Some(match name {
+        // Conditions
+        "if" => Code(if_),
+        "try" => Code(|function| attempt(one(function)?)),
+        "greatest" | "least" => Code(null_if_any_null),
+        // Numbers
+        "ceiling" => Name("ceil"),
+        "truncate" => Name("trunc"),
+        "mod" => Code(|function| pair(function).map(|(a, b)| operator(a, BinaryOperator::Modulo, b))),
+        "pow" | "power" => Code(power),
+        "rand" => Name("random"),
+        // Text
+        "codepoint" => Name("ascii"),
+        "concat" => Code(concat),
+        "replace" => Code(replace),
+        "ltrim" | "rtrim" => Code(trim),
+        "regexp_extract" => Code(regexp_extract),
+        "regexp_replace" => Code(regexp_replace),
+        // Bytes
+        "md5" => With("digest", "md5"),
+        "sha256" => With("digest", "sha256"),
+        "sha512" => With("digest", "sha512"),
+        "to_base64" => With("encode", "base64pad"),
+        "from_base64" => With("decode", "base64"),
+        "from_hex" => With("decode", "hex"),
+        "to_hex" => Code(|function| Ok(call("upper", vec![call("encode", vec![one(function)?, text("hex")])]))),
+        "to_utf8" => Code(|function| Ok(cast(one(function)?, DataType::Bytea))),
+        // Time
+        "date" => Code(|function| Ok(cast(one(function)?, DataType::Date))),
+        "localtimestamp" => Code(|_| Ok(cast(call("now", vec![]), DataType::Timestamp(Some(3), TimezoneInfo::None)))),
+        "current_timestamp" => Name("now"),
+        // Arrays
+        "contains" => Name("array_has"),
+        "array_sort" => Code(array_sort),
+        "slice" => Code(slice),
+        "sequence" => Name("generate_series"),
+        "transform" => Name("array_transform"),
+        "filter" => Name("array_filter"),
+        "any_match" => Name("array_any_match"),
+        // JSON
+        "json_format" => Code(json_format),
+        // Aggregates
+        "arbitrary" => Name("any_value"),
+        "every" => Name("bool_and"),
+        "count_if" => Code(count_if),
+        "max_by" => Code(|function| extreme_by(function, false)),
+        "min_by" => Code(|function| extreme_by(function, true)),
+        "approx_distinct" => Code(approx_distinct),
+        "approx_percentile" => Code(approx_percentile),
+        "listagg" => Code(listagg),
+        // Windows
+        "row_number" | "rank" | "dense_rank" | "ntile" => Bigint,
+        _ => return None,
+    })
+}
+
+/// Rewrites a call whose arguments are rewritten already.
+pub(super) fn rewrite_call(mut function: Function) -> Result<Expr> {
+    let Some(rule) = rule(&function.name.to_string()) else { return Ok(Expr::Function(function)) };
+    match rule {
+        Rule::Name(name) => Ok(renamed(function, name)),
+        Rule::With(name, argument) => {
+            arguments(&mut function)?.push(argument_of(text(argument)));
+            Ok(renamed(function, name))
+        }
+        Rule::Bigint => Ok(bigint(Expr::Function(function))),
+        Rule::Code(code) => code(function),
+    }
+}
+
+/// What Trino takes for white space when it trims: Unicode's, where DataFusion trims the space alone.
+pub(super) const WHITE_SPACE: &str = "\t\n\u{b}\u{c}\r\u{1c}\u{1d}\u{1e}\u{1f} \u{1680}\u{2000}\u{2001}\u{2002}\u{2003}\
+    \u{2004}\u{2005}\u{2006}\u{2008}\u{2009}\u{200a}\u{2028}\u{2029}\u{205f}\u{3000}";
+
+fn renamed(mut function: Function, name: &str) -> Expr {
+    function.name = Ident::new(name).into();
+    // DataFusion takes `name` without parentheses for a column.
+    if matches!(function.args, FunctionArguments::None) {
+        return call(name, vec![]);
+    }
+    Expr::Function(function)
+}
+
+fn bigint(expr: Expr) -> Expr {
+    cast(expr, DataType::BigInt(None))
+}
+
+fn operator(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    let nested = |expr: Expr| match expr {
+        binary @ Expr::BinaryOp { .. } => Expr::Nested(Box::new(binary)),
+        other => other,
+    };
+    Expr::BinaryOp { left: Box::new(nested(left)), op, right: Box::new(nested(right)) }
+}
+
+fn argument_of(expr: Expr) -> FunctionArg {
+    FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))
+}
+
+fn arguments(function: &mut Function) -> Result<&mut Vec<FunctionArg>> {
+    match &mut function.args {
+        FunctionArguments::List(list) => Ok(&mut list.args),
+        _ => bail!("{} takes arguments in parentheses", function.name),
+    }
+}
+
+/// The arguments of a call, taken out of it.
+fn take(function: &mut Function) -> Result<Vec<Expr>> {
+    let name = function.name.to_string();
+    let args = std::mem::take(arguments(function)?).into_iter().map(|arg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Ok(expr),
+        other => bail!("{name} cannot take {other}"),
+    });
+    args.collect()
+}
+
+fn exactly<const N: usize>(function: &mut Function) -> Result<[Expr; N]> {
+    let args = take(function)?;
+    let given = args.len();
+    args.try_into().map_err(|_| anyhow::anyhow!("{} takes {N} argument(s), not {given}", function.name))
+}
+
+fn one(mut function: Function) -> Result<Expr> {
+    exactly::<1>(&mut function).map(|[arg]| arg)
+}
+
+fn pair(mut function: Function) -> Result<(Expr, Expr)> {
+    exactly::<2>(&mut function).map(|[a, b]| (a, b))
+}
+
+fn if_(mut function: Function) -> Result<Expr> {
+    let mut args = take(&mut function)?.into_iter();
+    match (args.next(), args.next(), args.next(), args.next()) {
+        (Some(condition), Some(result), otherwise, None) => Ok(case(condition, result, otherwise)),
+        _ => bail!("if takes a condition and one or two values"),
+    }
+}
+
+/// DataFusion's `greatest` and `least` pass over NULLs.
+fn null_if_any_null(mut function: Function) -> Result<Expr> {
+    let args = take(&mut function)?;
+    let any_null = args.iter().map(|arg| Expr::IsNull(Box::new(arg.clone())));
+    match any_null.reduce(|a, b| Expr::BinaryOp { left: Box::new(a), op: BinaryOperator::Or, right: Box::new(b) }) {
+        Some(any_null) => Ok(case(any_null, null(), Some(call(&function.name.to_string(), args)))),
+        None => bail!("{} takes at least one argument", function.name),
+    }
+}
+
+/// A power is a double, whatever its arguments.
+fn power(function: Function) -> Result<Expr> {
+    let (base, exponent) = pair(function)?;
+    let double = || DataType::DoublePrecision;
+    Ok(call("power", vec![cast(base, double()), cast(exponent, double())]))
+}
+
+/// DataFusion's `concat` passes over NULLs, and its `||` does not.
+fn concat(mut function: Function) -> Result<Expr> {
+    let args = take(&mut function)?.into_iter();
+    let joined = args.reduce(|a, b| Expr::BinaryOp {
+        left: Box::new(a),
+        op: BinaryOperator::StringConcat,
+        right: Box::new(b),
+    });
+    joined.ok_or_else(|| anyhow::anyhow!("concat takes at least two arguments"))
+}
+
+fn replace(mut function: Function) -> Result<Expr> {
+    let mut args = take(&mut function)?;
+    if args.len() == 2 {
+        args.push(text(""));
+    }
+    Ok(call("replace", args))
+}
+
+fn trim(mut function: Function) -> Result<Expr> {
+    let mut args = take(&mut function)?;
+    if args.len() == 1 {
+        args.push(text(WHITE_SPACE));
+    }
+    Ok(call(&function.name.to_string(), args))
+}
+
+/// The group is looked up in all groups of the match, after one more around the whole pattern.
+fn regexp_extract(mut function: Function) -> Result<Expr> {
+    let mut args = take(&mut function)?.into_iter();
+    let (Some(value), Some(pattern), group, None) = (args.next(), args.next(), args.next(), args.next()) else {
+        bail!("regexp_extract takes a text, a pattern and a group");
+    };
+    let whole = match &pattern {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(pattern) => text(format!("({pattern})")),
+            _ => bail!("regexp_extract takes a text as pattern"),
+        },
+        _ => call("concat", vec![text("("), pattern, text(")")]),
+    };
+    let group = match group {
+        Some(group) => operator(group, BinaryOperator::Plus, number(1)),
+        None => number(1),
+    };
+    Ok(call("array_element", vec![call("regexp_match", vec![value, whole]), group]))
+}
+
+/// Trino replaces every match, and writes a group `$1`.
+fn regexp_replace(mut function: Function) -> Result<Expr> {
+    let mut args = take(&mut function)?;
+    match args.as_mut_slice() {
+        [_, _] => args.push(text("")),
+        [_, _, Expr::Value(replacement)] => {
+            if let Value::SingleQuotedString(replacement) = &mut replacement.value {
+                *replacement = braced_groups(replacement);
+            }
+        }
+        [_, _, _] => {}
+        _ => bail!("regexp_replace takes a text, a pattern and a replacement"),
+    }
+    args.push(text("g"));
+    Ok(call("regexp_replace", args))
+}
+
+/// `$1st` means group 1 and then "st" in Java, and a group called `1st` in Rust, unless it is `${1}st`.
+fn braced_groups(replacement: &str) -> String {
+    let mut braced = String::new();
+    let mut chars = replacement.chars().peekable();
+    while let Some(c) = chars.next() {
+        match (c, chars.peek().copied()) {
+            ('\\', Some('$')) => {
+                chars.next();
+                braced.push_str("$$");
+            }
+            ('\\', Some(escaped)) => {
+                chars.next();
+                braced.push(escaped);
+            }
+            ('$', Some(digit)) if digit.is_ascii_digit() => {
+                chars.next();
+                braced.push_str(&format!("${{{digit}}}"));
+            }
+            _ => braced.push(c),
+        }
+    }
+    braced
+}
+
+fn array_sort(function: Function) -> Result<Expr> {
+    Ok(call("array_sort", vec![one(function)?, text("ASC"), text("NULLS LAST")]))
+}
+
+/// Trino gives a start and a length, DataFusion takes a start and an end.
+fn slice(mut function: Function) -> Result<Expr> {
+    let [array, start, length] = exactly::<3>(&mut function)?;
+    let past = operator(start.clone(), BinaryOperator::Plus, length);
+    let end = operator(past, BinaryOperator::Minus, number(1));
+    Ok(call("array_slice", vec![array, start, end]))
+}
+
+fn json_format(function: Function) -> Result<Expr> {
+    let json = one(function)?;
+    Ok(if gives_json(&json) { json } else { call("json_format", vec![json]) })
+}
+
+fn count_if(mut function: Function) -> Result<Expr> {
+    let [condition] = exactly::<1>(&mut function)?;
+    arguments(&mut function)?.push(argument_of(case(condition, number(1), None)));
+    Ok(renamed(function, "count"))
+}
+
+/// The first value in the order of the key, among the rows that have a key.
+fn extreme_by(mut function: Function, ascending: bool) -> Result<Expr> {
+    let name = function.name.to_string();
+    ensure!(function.over.is_none(), "the embedded engine has no {name} as a window function");
+    let [value, key] = exactly::<2>(&mut function)?;
+    let keyed = Expr::IsNotNull(Box::new(key.clone()));
+    function.filter = Some(Box::new(match function.filter.take() {
+        Some(filter) => operator(Expr::Nested(filter), BinaryOperator::And, keyed),
+        None => keyed,
+    }));
+    let options = OrderByOptions { asc: Some(ascending), nulls_first: Some(false) };
+    let FunctionArguments::List(list) = &mut function.args else { bail!("{name} takes two arguments") };
+    list.args.push(argument_of(value));
+    list.clauses.push(FunctionArgumentClause::OrderBy(vec![OrderByExpr { expr: key, options, with_fill: None }]));
+    Ok(renamed(function, "first_value"))
+}
+
+/// The second argument, the error allowed, is not DataFusion's to choose.
+fn approx_distinct(mut function: Function) -> Result<Expr> {
+    arguments(&mut function)?.truncate(1);
+    Ok(bigint(Expr::Function(function)))
+}
+
+fn approx_percentile(mut function: Function) -> Result<Expr> {
+    let [value, percentile] = exactly::<2>(&mut function)?;
+    arguments(&mut function)?.push(argument_of(cast(percentile, DataType::DoublePrecision)));
+    let options = OrderByOptions { asc: None, nulls_first: None };
+    function.within_group = vec![OrderByExpr { expr: value, options, with_fill: None }];
+    Ok(renamed(function, "approx_percentile_cont"))
+}
+
+fn listagg(mut function: Function) -> Result<Expr> {
+    let order = std::mem::take(&mut function.within_group);
+    let FunctionArguments::List(list) = &mut function.args else { bail!("listagg takes arguments") };
+    if list.args.len() == 1 {
+        list.args.push(argument_of(text("")));
+    }
+    list.clauses.retain(|clause| !matches!(clause, FunctionArgumentClause::OnOverflow(_)));
+    if !order.is_empty() {
+        list.clauses.push(FunctionArgumentClause::OrderBy(order));
+    }
+    Ok(renamed(function, "string_agg"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rewrite;
+    use super::*;
+
+    fn rewritten(sql: &str) -> String {
+        let text = rewrite(&format!("SELECT {sql} AS x")).unwrap().statement.to_string();
+        text.trim_start_matches("SELECT ").trim_end_matches(" AS x").to_owned()
+    }
+
+    #[test]
+    fn a_call_is_said_in_other_words() {
+        for (trino, datafusion) in [
+            ("IF(a, 1)", "CASE WHEN a THEN 1 END"),
+            ("count_if(a > 1)", "count(CASE WHEN a > 1 THEN 1 END)"),
+            ("concat(a, '-', b)", "a || '-' || b"),
+            ("mod(a + 1, b)", "(a + 1) % b"),
+            ("least(a, b)", "CASE WHEN a IS NULL OR b IS NULL THEN NULL ELSE least(a, b) END"),
+            ("max_by(a, b)", "first_value(a ORDER BY b DESC NULLS LAST) FILTER (WHERE b IS NOT NULL)"),
+            ("row_number() OVER (ORDER BY a)", "CAST(row_number() OVER (ORDER BY a) AS BIGINT)"),
+            ("md5(to_utf8(a))", "digest(CAST(a AS BYTEA), 'md5')"),
+        ] {
+            assert_eq!(rewritten(trino), datafusion);
+        }
+    }
+
+    #[test]
+    fn groups_of_a_replacement_are_braced() {
+        assert_eq!(braced_groups("$1st \\$ $2"), "${1}st $$ ${2}");
+    }
+
+    #[test]
+    fn a_wrong_number_of_arguments_is_named() {
+        assert_eq!(rewrite("SELECT mod(1)").unwrap_err().to_string(), "mod takes 2 argument(s), not 1");
+    }
+}

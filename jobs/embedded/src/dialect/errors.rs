@@ -1,0 +1,72 @@
+//! Errors of planning and running, as one line that names what is wrong.
+
+use datafusion::common::SchemaError;
+use datafusion::error::DataFusionError;
+
+/// One line about why a query could not be planned or run, without traces, wrappers and guesses.
+#[must_use]
+pub fn explain_plan_error(error: DataFusionError) -> anyhow::Error {
+    anyhow::anyhow!(explain(&error))
+}
+
+fn explain(error: &DataFusionError) -> String {
+    match error {
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => explain(inner),
+        DataFusionError::Shared(inner) => explain(inner),
+        DataFusionError::Collection(errors) if !errors.is_empty() => explain(&errors[0]),
+        DataFusionError::External(inner) => match inner.downcast_ref::<DataFusionError>() {
+            Some(inner) => explain(inner),
+            None => inner.to_string(),
+        },
+        DataFusionError::ArrowError(inner, _) => inner.to_string(),
+        DataFusionError::SchemaError(schema, _) => match schema.as_ref() {
+            SchemaError::FieldNotFound { field, valid_fields } => {
+                let known: Vec<_> = valid_fields.iter().map(|column| column.name.as_str()).collect();
+                let among = if known.is_empty() { String::new() } else { format!("; there are: {}", known.join(", ")) };
+                format!("there is no column {}{among}", field.flat_name())
+            }
+            other => other.to_string(),
+        },
+        DataFusionError::NotImplemented(message) => {
+            format!("the embedded engine does not support: {}", first_line(message))
+        }
+        DataFusionError::Plan(message) | DataFusionError::Execution(message) => plain(message),
+        other => plain(&other.strip_backtrace()),
+    }
+}
+
+fn plain(message: &str) -> String {
+    let line = first_line(message);
+    if let Some((name, _)) = line.strip_prefix("Invalid function '").and_then(|rest| rest.split_once('\'')) {
+        return format!("the embedded engine has no function `{name}`");
+    }
+    // A function's own words about its arguments stand in the middle of DataFusion's.
+    let own = line.split_once("coercion failed with: Error during planning: ").map(|(_, own)| own);
+    own.and_then(|own| own.split(". No function matches").next()).unwrap_or(line).to_owned()
+}
+
+/// What stands before a trace or a second line.
+fn first_line(message: &str) -> &str {
+    let message = message.split("\n\nbacktrace: ").next().unwrap_or(message);
+    message.lines().next().unwrap_or(message).trim()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::functions::testing::answer;
+
+    #[test]
+    fn what_is_missing_is_named() {
+        assert_eq!(answer("SELECT histogram(1)"), "the embedded engine has no function `histogram`");
+        assert_eq!(answer("SELECT a FROM (VALUES (1)) AS t(b)"), "there is no column a; there are: b");
+        assert_eq!(answer("SELECT * FROM nowhere"), "table 'datafusion.public.nowhere' not found");
+    }
+
+    #[test]
+    fn wrappers_and_traces_are_taken_off() {
+        let inner = DataFusionError::Plan("no\nDid you mean 'yes'?\n\nbacktrace: 1".into());
+        let error = DataFusionError::Shared(std::sync::Arc::new(inner.context("while planning")));
+        assert_eq!(explain_plan_error(error).to_string(), "no");
+    }
+}

@@ -1,0 +1,162 @@
+//! Reading a query with Trino's rules for names and quotes.
+
+use super::PATH_COLUMN;
+use anyhow::{Result, anyhow, bail};
+use datafusion::sql::sqlparser::ast::Statement;
+use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+use std::any::TypeId;
+
+/// Trino's grammar, as near as sqlparser comes to it.
+#[derive(Debug)]
+struct TrinoDialect;
+
+impl Dialect for TrinoDialect {
+    // sqlparser keeps some of its grammar (UNNEST among it) for the dialects that it knows by type.
+    fn dialect(&self) -> TypeId {
+        TypeId::of::<GenericDialect>()
+    }
+
+    fn is_identifier_start(&self, c: char) -> bool {
+        c.is_alphabetic() || c == '_'
+    }
+
+    fn is_identifier_part(&self, c: char) -> bool {
+        c.is_alphanumeric() || c == '_'
+    }
+
+    fn is_delimited_identifier_start(&self, c: char) -> bool {
+        c == '"'
+    }
+
+    fn supports_group_by_expr(&self) -> bool {
+        true
+    }
+
+    fn supports_filter_during_aggregation(&self) -> bool {
+        true
+    }
+
+    fn supports_lambda_functions(&self) -> bool {
+        true
+    }
+
+    fn supports_unicode_string_literal(&self) -> bool {
+        true
+    }
+
+    fn supports_window_clause_named_window_reference(&self) -> bool {
+        true
+    }
+}
+
+/// How deep a query may be nested. Deeper ones are refused before they exhaust the stack.
+const DEPTH: usize = 200;
+
+/// Reads one statement, and whether it mentions `"$path"`.
+pub(super) fn parse(sql: &str) -> Result<(Statement, bool)> {
+    let mut tokens = Tokenizer::new(&TrinoDialect, sql).tokenize_with_location().map_err(ParserError::from).map_err(unreadable)?;
+    if let Some(backtick) = tokens.iter().find(|token| token.token == Token::Char('`')) {
+        let line = backtick.span.start.line;
+        bail!("line {line}: a query quotes names with double quotes; backticks belong to DDL");
+    }
+    fold_names(&mut tokens);
+    angle_array_types(&mut tokens);
+    let mentions_path =
+        tokens.iter().any(|token| matches!(&token.token, Token::Word(word) if word.value == PATH_COLUMN));
+    let statements = Parser::new(&TrinoDialect)
+        .with_recursion_limit(DEPTH)
+        .with_tokens_with_locations(tokens)
+        .parse_statements()
+        .map_err(unreadable)?;
+    match <[Statement; 1]>::try_from(statements) {
+        Ok([statement]) => Ok((statement, mentions_path)),
+        Err(statements) => bail!("expected one statement, found {}", statements.len()),
+    }
+}
+
+fn unreadable(error: ParserError) -> anyhow::Error {
+    match error {
+        ParserError::TokenizerError(reason) | ParserError::ParserError(reason) => {
+            anyhow!("the query cannot be read: {reason}")
+        }
+        ParserError::RecursionLimitExceeded => anyhow!("the query is nested more than {DEPTH} deep"),
+    }
+}
+
+/// Names mean the same in upper and lower case in Trino, also when they are quoted.
+fn fold_names(tokens: &mut [TokenWithSpan]) {
+    for token in tokens {
+        if let Token::Word(word) = &mut token.token {
+            word.value = word.value.to_lowercase();
+        }
+    }
+}
+
+/// Turns the type `array(bigint)` into `array<bigint>`, the only form that sqlparser reads.
+fn angle_array_types(tokens: &mut [TokenWithSpan]) {
+    // For each open parenthesis, whether it belongs to an array type.
+    let mut open = Vec::new();
+    let mut after_array = false;
+    for token in tokens {
+        match &token.token {
+            Token::Word(word) => after_array = word.keyword == Keyword::ARRAY && word.quote_style.is_none(),
+            Token::Whitespace(_) => {}
+            Token::LParen => {
+                open.push(after_array);
+                if after_array {
+                    token.token = Token::Lt;
+                }
+                after_array = false;
+            }
+            Token::RParen => {
+                if open.pop() == Some(true) {
+                    token.token = Token::Gt;
+                }
+                after_array = false;
+            }
+            _ => after_array = false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(sql: &str) -> String {
+        parse(sql).unwrap().0.to_string()
+    }
+
+    #[test]
+    fn names_are_folded_and_texts_are_not() {
+        assert_eq!(read(r#"SELECT "UserId", Key FROM T WHERE a = 'X'"#), r#"SELECT "userid", key FROM t WHERE a = 'X'"#);
+    }
+
+    #[test]
+    fn array_types_may_be_nested() {
+        assert_eq!(
+            read("SELECT CAST(x AS array(array(decimal(10, 2)))), ARRAY[1]"),
+            "SELECT CAST(x AS ARRAY<ARRAY<DECIMAL(10,2)>>), ARRAY[1]"
+        );
+    }
+
+    #[test]
+    fn a_backtick_is_explained() {
+        let error = parse("SELECT 1,\n `a` FROM t").unwrap_err().to_string();
+        assert_eq!(error, "line 2: a query quotes names with double quotes; backticks belong to DDL");
+    }
+
+    #[test]
+    fn a_slip_is_pointed_at() {
+        let error = parse("SELECT a FORM t WHERE x").unwrap_err().to_string();
+        assert!(error.starts_with("the query cannot be read: Expected: end of statement, found: t at Line: 1"), "{error}");
+    }
+
+    #[test]
+    fn a_backslash_is_a_character() {
+        assert_eq!(read(r"SELECT 'a\', 'b'"), r"SELECT 'a\', 'b'");
+    }
+}

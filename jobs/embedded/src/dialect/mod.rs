@@ -1,0 +1,71 @@
+//! Athena's query dialect on DataFusion.
+//!
+//! A query is read with Trino's rules for names and quotes ([`grammar`]), and its tree is then rewritten so that
+//! DataFusion plans it with Trino's meaning: [`names`] for tables, columns and `"$path"`, [`types`] for types and
+//! literals, [`calls`] for functions, [`rewriter`] for the rest of the grammar. What depends on the types that meet (a
+//! cast, say) is not known here: `functions` sees to it when the query is planned.
+
+mod attempt;
+mod build;
+mod calls;
+mod errors;
+mod grammar;
+mod names;
+mod rewriter;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+pub use errors::explain_plan_error;
+
+use anyhow::{Result, bail};
+use datafusion::prelude::SessionConfig;
+use datafusion::sql::parser::Statement as PlannedStatement;
+use datafusion::sql::sqlparser::ast::Statement;
+
+/// A query in the form that DataFusion plans.
+#[derive(Debug, Clone)]
+pub struct Rewritten {
+    /// For `SessionState::statement_to_plan`.
+    pub statement: PlannedStatement,
+    /// Whether the query mentions `"$path"`. Then every table must have it as its last column: the rewriting has
+    /// already kept it out of `*`.
+    pub mentions_path: bool,
+}
+
+/// The hidden column with the object that a row was read from.
+pub const PATH_COLUMN: &str = "$path";
+
+/// Reads a Trino query and rewrites it for DataFusion.
+///
+/// # Errors
+/// When the text is not one query, or uses what the embedded engine does not have; the message names it.
+pub fn rewrite(sql: &str) -> Result<Rewritten> {
+    let (mut statement, mentions_path) = grammar::parse(sql)?;
+    if !matches!(statement, Statement::Query(_)) {
+        bail!("this is not a query: {}", first_words(sql));
+    }
+    if mentions_path {
+        names::hide_path(&mut statement)?;
+    }
+    rewriter::rewrite(&mut statement)?;
+    Ok(Rewritten { statement: PlannedStatement::Statement(Box::new(statement)), mentions_path })
+}
+
+/// Sets the options under which a rewritten query means what it means in Trino.
+#[must_use]
+pub fn session_config(config: SessionConfig) -> SessionConfig {
+    let mut config = config;
+    let options = config.options_mut();
+    // `0.1` is a decimal in Trino. Money must not pass through a double.
+    options.sql_parser.parse_float_as_decimal = true;
+    options.sql_parser.default_null_ordering = "nulls_last".into();
+    // The session's zone on Athena.
+    options.execution.time_zone = Some("UTC".into());
+    config
+}
+
+fn first_words(sql: &str) -> String {
+    sql.split_whitespace().take(3).collect::<Vec<_>>().join(" ")
+}

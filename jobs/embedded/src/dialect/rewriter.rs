@@ -1,0 +1,229 @@
+//! The walk over a query that puts every part in DataFusion's words.
+
+use super::build::{call, text};
+use super::calls::{WHITE_SPACE, rewrite_call};
+use super::names::{strip_catalog, strip_catalog_of_column};
+use super::types::{is_double, rewrite_cast, rewrite_literal};
+use anyhow::{Result, anyhow, bail};
+use datafusion::sql::sqlparser::ast::{
+    CastKind, DataType, Expr, Fetch, Ident, LimitClause, ObjectName, OrderByKind, Query, Select, SelectItem, SetExpr, Statement,
+    TableFactor, TrimWhereField, Value, ValueWithSpan, VisitMut, VisitorMut,
+};
+use std::ops::ControlFlow;
+
+/// Rewrites a statement in place.
+pub(super) fn rewrite(statement: &mut Statement) -> Result<()> {
+    match statement.visit(&mut Rewriter) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+struct Rewriter;
+
+fn flow(result: Result<()>) -> ControlFlow<anyhow::Error> {
+    result.map_or_else(ControlFlow::Break, ControlFlow::Continue)
+}
+
+impl VisitorMut for Rewriter {
+    type Break = anyhow::Error;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
+        order_by_names(query);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
+        flow(match query.fetch.take() {
+            Some(fetch) => fetch_as_limit(query, fetch),
+            None => Ok(()),
+        })
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
+        name_columns(select);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> ControlFlow<Self::Break> {
+        strip_catalog(relation);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Self::Break> {
+        flow(refuse_ignored(factor))
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
+        let taken = std::mem::replace(expr, super::build::null());
+        flow(rewrite_expr(taken).map(|rewritten| *expr = rewritten))
+    }
+}
+
+/// Refuses what DataFusion would pass over in silence.
+fn refuse_ignored(factor: &TableFactor) -> Result<()> {
+    match factor {
+        TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. } => {
+            bail!("the embedded engine has no TABLESAMPLE")
+        }
+        TableFactor::Table { version: Some(_), .. } => bail!("the embedded engine has no FOR … AS OF"),
+        _ => Ok(()),
+    }
+}
+
+/// `FETCH FIRST n ROWS ONLY` is `LIMIT n`.
+fn fetch_as_limit(query: &mut Query, fetch: Fetch) -> Result<()> {
+    if fetch.with_ties || fetch.percent {
+        bail!("the embedded engine has no FETCH … WITH TIES");
+    }
+    let offset = match query.limit_clause.take() {
+        None => None,
+        Some(LimitClause::LimitOffset { limit: None, offset, .. }) => offset,
+        Some(_) => bail!("a query has LIMIT or FETCH, not both"),
+    };
+    let limit = fetch.quantity.unwrap_or_else(|| super::build::number(1));
+    query.limit_clause = Some(LimitClause::LimitOffset { limit: Some(limit), offset, limit_by: Vec::new() });
+    Ok(())
+}
+
+/// Names computed columns as Trino does, `_col0` by position. A name of its own also lets a column appear twice.
+fn name_columns(select: &mut Select) {
+    for (position, item) in select.projection.iter_mut().enumerate() {
+        match item {
+            // How many columns a star has is not known here.
+            SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..) => return,
+            SelectItem::UnnamedExpr(expr)
+                if !matches!(
+                    expr,
+                    Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::CompoundFieldAccess { .. }
+                ) =>
+            {
+                let expr = std::mem::replace(expr, super::build::null());
+                *item = SelectItem::ExprWithAlias { expr, alias: Ident::new(format!("_col{position}")) };
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Orders `SELECT DISTINCT f(x) … ORDER BY f(x)` by the column's name: DataFusion does not see that they are the same.
+fn order_by_names(query: &mut Query) {
+    let (SetExpr::Select(select), Some(order_by)) = (query.body.as_mut(), &mut query.order_by) else { return };
+    let OrderByKind::Expressions(keys) = &mut order_by.kind else { return };
+    if select.distinct.is_none() {
+        return;
+    }
+    name_columns(select);
+    for key in keys {
+        let same = select.projection.iter().find_map(|item| match item {
+            SelectItem::ExprWithAlias { expr, alias } if *expr == key.expr => Some(alias.clone()),
+            _ => None,
+        });
+        if let Some(alias) = same {
+            key.expr = Expr::Identifier(alias);
+        }
+    }
+}
+
+/// Trino's LIKE has no escape character unless one is given; DataFusion's is always the backslash.
+fn like_pattern(pattern: Expr, escape: Option<ValueWithSpan>) -> Result<Expr> {
+    let escape = match escape.map(|escape| escape.value) {
+        None => None,
+        Some(Value::SingleQuotedString(escape)) if escape.chars().count() == 1 => escape.chars().next(),
+        Some(other) => bail!("Escape string must be a single character: {other}"),
+    };
+    match (pattern, escape) {
+        (Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(pattern), .. }), escape) => {
+            Ok(text(backslashed(&pattern, escape)))
+        }
+        (pattern, None) => Ok(call("replace", vec![pattern, text("\\"), text("\\\\")])),
+        (_, Some(_)) => bail!("the embedded engine has no LIKE … ESCAPE with a computed pattern"),
+    }
+}
+
+fn backslashed(pattern: &str, escape: Option<char>) -> String {
+    let mut escaped = String::new();
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            c if Some(c) == escape => escaped.extend(chars.next().into_iter().flat_map(|next| ['\\', next])),
+            '\\' => escaped.push_str("\\\\"),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+fn rewrite_expr(expr: Expr) -> Result<Expr> {
+    Ok(match expr {
+        Expr::Function(function) => rewrite_call(function)?,
+        Expr::Cast { kind: kind @ (CastKind::Cast | CastKind::TryCast), expr, data_type, array: false, format: None } => {
+            rewrite_cast(kind, *expr, data_type)?
+        }
+        Expr::TypedString(literal) => rewrite_literal(&literal)?,
+        Expr::Value(value) => match &value.value {
+            Value::Number(number, _) if is_double(number) => super::build::cast(text(number), DataType::DoublePrecision),
+            _ => Expr::Value(value),
+        },
+        Expr::Like { negated, any: false, expr, pattern, escape_char } => {
+            let pattern = Box::new(like_pattern(*pattern, escape_char)?);
+            Expr::Like { negated, any: false, expr, pattern, escape_char: None }
+        }
+        Expr::AtTimeZone { timestamp, time_zone } => call("at_timezone", vec![*timestamp, *time_zone]),
+        Expr::Extract { field, expr, .. } => call(&field.to_string().to_lowercase(), vec![*expr]),
+        Expr::Position { expr, r#in } => call("strpos", vec![*r#in, *expr]),
+        Expr::Substring { expr, substring_from, substring_for, .. } => {
+            let from = substring_from.ok_or_else(|| anyhow!("substring takes a position"))?;
+            call("substr", [Some(expr), Some(from), substring_for].into_iter().flatten().map(|part| *part).collect())
+        }
+        Expr::Trim { trim_where, trim_what, expr, trim_characters: None } => {
+            let name = match trim_where {
+                Some(TrimWhereField::Leading) => "ltrim",
+                Some(TrimWhereField::Trailing) => "rtrim",
+                Some(TrimWhereField::Both) | None => "btrim",
+            };
+            call(name, vec![*expr, trim_what.map_or_else(|| text(WHITE_SPACE), |what| *what)])
+        }
+        mut other => {
+            strip_catalog_of_column(&mut other);
+            other
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rewrite;
+    use super::backslashed;
+
+    fn rewritten(sql: &str) -> String {
+        rewrite(sql).unwrap().statement.to_string()
+    }
+
+    #[test]
+    fn computed_columns_are_numbered() {
+        assert_eq!(rewritten("SELECT a, a + 1, count(*) FROM t"), "SELECT a, a + 1 AS _col1, count(*) AS _col2 FROM t");
+    }
+
+    #[test]
+    fn fetch_is_a_limit() {
+        assert_eq!(rewritten("SELECT a FROM t OFFSET 2 FETCH FIRST 3 ROWS ONLY"), "SELECT a FROM t LIMIT 3 OFFSET 2");
+    }
+
+    #[test]
+    fn a_like_pattern_escapes_with_backslashes_only() {
+        assert_eq!(backslashed(r"50$%\_$$", Some('$')), r"50\%\\_\$");
+        assert_eq!(backslashed(r"a\_", None), r"a\\_");
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        for (sql, error) in [
+            ("SELECT a FROM t TABLESAMPLE BERNOULLI (10)", "the embedded engine has no TABLESAMPLE"),
+            ("SELECT a FROM t FETCH FIRST 3 ROWS WITH TIES", "the embedded engine has no FETCH … WITH TIES"),
+            ("DROP TABLE t", "this is not a query: DROP TABLE t"),
+        ] {
+            assert_eq!(rewrite(sql).unwrap_err().to_string(), error);
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! The embedded engine: Athena's statements in process.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use async_trait::async_trait;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::Schema;
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::{ExecutionPlan, collect, displayable};
+use meterlake_core::catalog::{Catalog, Partition, Table};
+use meterlake_core::engine::{Engine, KeepMalformed, Outcome, Rows, Statement};
+use meterlake_core::location::Location;
+use meterlake_core::names::TableName;
+use meterlake_core::store::Store;
+use object_store::buffered::BufWriter;
+
+use crate::ddl::Ddl;
+use crate::dialect;
+use crate::lines::ReadLog;
+use crate::objects::object_path;
+use crate::session::Sessions;
+use crate::statement::{Output, OutputFormat, Parsed, TableRef, parse};
+use crate::table::Reader;
+use crate::write::{ResultColumns, Target, Written, write};
+
+/// Runs Athena's statements on DataFusion.
+pub struct EmbeddedEngine {
+    store: Arc<dyn Store>,
+    catalog: Arc<dyn Catalog>,
+    sessions: Sessions,
+    /// The folder of tables that are created without a location.
+    tables: Location,
+}
+
+/// A query, planned.
+struct Planned {
+    plan: Arc<dyn ExecutionPlan>,
+    context: Arc<TaskContext>,
+    /// The result's columns, by the names that the query gives them.
+    schema: Arc<Schema>,
+}
+
+/// What runs one statement.
+struct Run<'a> {
+    engine: &'a EmbeddedEngine,
+    statement: &'a Statement,
+    log: Arc<ReadLog>,
+}
+
+impl EmbeddedEngine {
+    /// An engine over a lake's objects and catalog.
+    ///
+    /// # Errors
+    /// DataFusion refuses the settings.
+    pub fn new(
+        config: &meterlake_core::config::Config,
+        store: Arc<dyn Store>,
+        catalog: Arc<dyn Catalog>,
+    ) -> Result<Self> {
+        let sessions = Sessions::new(&config.embedded)?;
+        Ok(Self { store, catalog, sessions, tables: config.lake.join("tables") })
+    }
+
+    fn run<'a>(&'a self, statement: &'a Statement) -> Run<'a> {
+        let keep_from = statement.malformed.as_ref().map(|keep| keep.from.clone());
+        Run { engine: self, statement, log: Arc::new(ReadLog::new(keep_from)) }
+    }
+}
+
+#[async_trait]
+impl Engine for EmbeddedEngine {
+    async fn execute(&self, statement: &Statement) -> Result<Outcome> {
+        let run = self.run(statement);
+        run.execute().await.with_context(|| format!("{} failed", statement.label))
+    }
+
+    async fn query(&self, statement: &Statement) -> Result<Rows> {
+        let run = self.run(statement);
+        run.query().await.with_context(|| format!("{} failed", statement.label))
+    }
+}
+
+impl Run<'_> {
+    async fn execute(&self) -> Result<Outcome> {
+        let ddl = self.ddl();
+        let rows = match parse(&self.statement.sql)? {
+            Parsed::CreateTableAs { table, if_not_exists, output, external_location, query, with_no_data, .. } => {
+                self.create_table_as(&table, if_not_exists, output, external_location, &query, with_no_data).await?
+            }
+            Parsed::Unload { query, to, output } => self.write_new(&query, &to, output).await?.1.rows,
+            Parsed::InsertInto { table, columns, query } => {
+                if !columns.is_empty() {
+                    bail!("the embedded engine does not run INSERT INTO with a list of columns: select all, in order");
+                }
+                self.insert(&table, &query).await?
+            }
+            Parsed::CreateDatabase { name, if_not_exists, .. } => ddl.create_database(&name, if_not_exists).await.map(none)?,
+            Parsed::CreateTable { table, if_not_exists, columns, partition_keys, format, location, parameters, .. } => {
+                let Some(location) = location else { bail!("CREATE EXTERNAL TABLE needs a LOCATION") };
+                let name = ddl.name(&table);
+                let table = Table { name, columns, partition_keys, location, format, parameters };
+                ddl.create_table(&table, if_not_exists).await.map(none)?
+            }
+            Parsed::DropTable { table, if_exists } => ddl.drop_table(&table, if_exists).await.map(none)?,
+            Parsed::AddColumns { table, columns } => ddl.add_columns(&table, columns).await.map(none)?,
+            Parsed::SetTableProperties { table, parameters } => {
+                ddl.set_properties(&table, parameters).await.map(none)?
+            }
+            Parsed::AddPartitions { table, if_not_exists, partitions } => {
+                ddl.add_partitions(&table, if_not_exists, partitions).await.map(none)?
+            }
+            Parsed::DropPartitions { table, if_exists, partitions } => {
+                ddl.drop_partitions(&table, if_exists, partitions).await.map(none)?
+            }
+            Parsed::RepairTable { table } => ddl.repair(&table).await.map(none)?,
+            // A query run for what it does: its rows are read and let go.
+            _ => self.query().await.map(|_| 0)?,
+        };
+        if let Some(keep) = &self.statement.malformed {
+            self.keep_malformed(keep).await?;
+        }
+        Ok(Outcome { rows, scanned_bytes: self.log.scanned_bytes(), reads: self.log.reads() })
+    }
+
+    async fn query(&self) -> Result<Rows> {
+        let ddl = self.ddl();
+        let rows = match parse(&self.statement.sql)? {
+            Parsed::Query(query) => self.rows(&query).await?,
+            Parsed::Explain { query } => self.explain(&query).await?,
+            Parsed::ShowPartitions { table } => ddl.show_partitions(&table).await?,
+            Parsed::ShowTables { database, pattern } => ddl.show_tables(database.as_ref(), pattern.as_deref()).await?,
+            Parsed::Describe { table } => ddl.describe(&table).await?,
+            Parsed::ShowDatabases => bail!("the embedded engine does not run SHOW DATABASES"),
+            Parsed::ShowCreateTable { .. } => bail!("the embedded engine does not run SHOW CREATE TABLE: use DESCRIBE"),
+            _ => bail!("the statement gives no rows"),
+        };
+        Ok(Rows { scanned_bytes: self.log.scanned_bytes(), ..rows })
+    }
+
+    fn ddl(&self) -> Ddl<'_> {
+        Ddl { catalog: &self.engine.catalog, store: &self.engine.store, database: &self.statement.database }
+    }
+
+    async fn plan(&self, query: &str) -> Result<Planned> {
+        let rewritten = dialect::rewrite(query)?;
+        let reader = Reader {
+            catalog: Arc::clone(&self.engine.catalog),
+            store: Arc::clone(&self.engine.store),
+            objects: self.engine.sessions.objects(),
+            log: Arc::clone(&self.log),
+            shows_path: rewritten.mentions_path,
+        };
+        let context = self.engine.sessions.session(reader, &self.statement.database)?;
+        let state = context.state();
+        let logical = state.statement_to_plan(rewritten.statement).await.map_err(dialect::explain_plan_error)?;
+        let schema = Arc::new(logical.schema().as_arrow().clone());
+        let plan = state.create_physical_plan(&logical).await.map_err(dialect::explain_plan_error)?;
+        Ok(Planned { plan, context: context.task_ctx(), schema })
+    }
+
+    async fn rows(&self, query: &str) -> Result<Rows> {
+        let planned = self.plan(query).await?;
+        let batches = collect(planned.plan, planned.context).await.map_err(dialect::explain_plan_error)?;
+        let columns = planned.schema.fields().iter().map(|field| field.name().clone()).collect();
+        let mut rows = Vec::new();
+        for batch in &batches {
+            append_text(batch, &mut rows)?;
+        }
+        Ok(Rows { columns, rows, scanned_bytes: 0 })
+    }
+
+    async fn explain(&self, query: &str) -> Result<Rows> {
+        let planned = self.plan(query).await?;
+        let text = displayable(planned.plan.as_ref()).indent(false).to_string();
+        let rows = text.lines().map(|line| vec![Some(line.to_owned())]).collect();
+        Ok(Rows { columns: vec!["Query Plan".to_owned()], rows, scanned_bytes: 0 })
+    }
+
+    async fn create_table_as(
+        &self,
+        table: &TableRef,
+        if_not_exists: bool,
+        output: Output,
+        location: Option<Location>,
+        query: &str,
+        with_no_data: bool,
+    ) -> Result<u64> {
+        let name = self.ddl().name(table);
+        if self.engine.catalog.table(&name).await?.is_some() {
+            if if_not_exists {
+                return Ok(0);
+            }
+            bail!("the table {name} already exists");
+        }
+        let location = location.unwrap_or_else(|| self.own_location(&name));
+        let (columns, written) = if with_no_data {
+            (ResultColumns::of(&self.plan(query).await?.schema, &output)?, Written::default())
+        } else {
+            self.write_new(query, &location, output.clone()).await?
+        };
+        let table = Table {
+            name,
+            columns: columns.columns,
+            partition_keys: columns.keys,
+            location,
+            format: output.format.storage_format(),
+            parameters: Default::default(),
+        };
+        self.ddl().create_table(&table, false).await?;
+        self.register(&table, &written).await?;
+        Ok(written.rows)
+    }
+
+    async fn insert(&self, table: &TableRef, query: &str) -> Result<u64> {
+        let table = self.ddl().table(table).await?;
+        let format = output_format(&table)?;
+        let partitioned_by: Result<Vec<_>> = table.partition_keys.iter().map(|key| key.name.parse()).collect();
+        let output = Output { format, compression: None, partitioned_by: partitioned_by? };
+        let planned = self.plan(query).await?;
+        let wanted = table.columns.len() + table.partition_keys.len();
+        if planned.schema.fields().len() != wanted {
+            bail!("{} has {wanted} columns, the query gives {}", table.name, planned.schema.fields().len());
+        }
+        let columns = ResultColumns::named(&table)?;
+        let written = self.write(planned, &columns, &table.location, output).await?;
+        self.register(&table, &written).await?;
+        Ok(written.rows)
+    }
+
+    /// Writes a query's rows into a folder that must be empty, as Athena demands: what lies there would be doubled.
+    async fn write_new(&self, query: &str, folder: &Location, output: Output) -> Result<(ResultColumns, Written)> {
+        if !self.engine.store.list(folder).await?.is_empty() {
+            bail!("the folder {folder} is not empty: write to a new one");
+        }
+        let planned = self.plan(query).await?;
+        let columns = ResultColumns::of(&planned.schema, &output)?;
+        let written = self.write(planned, &columns, folder, output).await?;
+        Ok((columns, written))
+    }
+
+    async fn write(
+        &self,
+        planned: Planned,
+        columns: &ResultColumns,
+        folder: &Location,
+        output: Output,
+    ) -> Result<Written> {
+        let store = self.engine.sessions.objects().store(folder).await?;
+        let target = Target { store, folder: folder.clone(), output };
+        write(planned.plan, planned.context, columns, target).await
+    }
+
+    /// Registers the partitions that were written.
+    async fn register(&self, table: &Table, written: &Written) -> Result<()> {
+        let partition = |(folder, values): (&String, &Vec<String>)| Partition {
+            values: values.clone(),
+            location: table.location.join(folder),
+            parameters: Default::default(),
+        };
+        let partitions: Vec<Partition> = written.partitions.iter().map(partition).collect();
+        if !partitions.is_empty() {
+            self.engine.catalog.add_partitions(&table.name, &partitions).await?;
+        }
+        Ok(())
+    }
+
+    fn own_location(&self, name: &TableName) -> Location {
+        self.engine.tables.join(&format!("{}/{}-{:016x}", name.database, name.table, rand::random::<u64>()))
+    }
+
+    async fn keep_malformed(&self, keep: &KeepMalformed) -> Result<()> {
+        let Some(spool) = self.log.take_spool()? else { return Ok(()) };
+        let store = self.engine.sessions.objects().store(&keep.to).await?;
+        let mut object = BufWriter::new(store, object_path(&keep.to)?);
+        let copied = tokio::io::copy(&mut tokio::fs::File::from_std(spool), &mut object).await;
+        let written = match copied {
+            Ok(_) => tokio::io::AsyncWriteExt::shutdown(&mut object).await,
+            Err(error) => Err(error),
+        };
+        written.with_context(|| format!("cannot write the malformed lines to {}", keep.to))
+    }
+}
+
+/// The format in which rows are added to a table.
+fn output_format(table: &Table) -> Result<OutputFormat> {
+    let serde = table.format.serde.rsplit('.').next().unwrap_or_default();
+    Ok(match serde {
+        "ParquetHiveSerDe" => OutputFormat::Parquet,
+        "JsonSerDe" => OutputFormat::Json,
+        "LazySimpleSerDe" => {
+            let delimiter = table.format.serde_parameters.get("field.delim").and_then(|text| text.chars().next());
+            OutputFormat::TextFile { delimiter: delimiter.unwrap_or('\u{1}') }
+        }
+        _ => bail!("the embedded engine does not write the SerDe {} of {}", table.format.serde, table.name),
+    })
+}
+
+fn append_text(batch: &RecordBatch, rows: &mut Vec<Vec<Option<String>>>) -> Result<()> {
+    let options = FormatOptions::default();
+    let columns: Result<Vec<_>, _> =
+        batch.columns().iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options)).collect();
+    let columns = columns?;
+    for row in 0..batch.num_rows() {
+        let cell = |(at, column): (usize, &ArrayFormatter<'_>)| {
+            (!batch.column(at).is_null(row)).then(|| column.value(row).to_string())
+        };
+        rows.push(columns.iter().enumerate().map(cell).collect());
+    }
+    Ok(())
+}
+
+/// Rows written by a statement that writes none.
+fn none((): ()) -> u64 {
+    0
+}

@@ -1,0 +1,183 @@
+//! Trino's `CAST` and `TRY_CAST`, where DataFusion's differ: what text is a number, how a number is rounded, how a
+//! value is written.
+
+mod parse;
+pub(super) mod print;
+
+use super::function::is_text;
+use super::moment::{Moments, out_of_range, per_second};
+use super::typeof_::trino_name;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array};
+use datafusion::arrow::compute::{CastOptions, cast, cast_with_options};
+use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{DFSchema, Result, ScalarValue, exec_datafusion_err, internal_err};
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
+use datafusion::logical_expr::{
+    Cast, ColumnarValue, Expr, ExprSchemable, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TryCast,
+    Volatility,
+};
+
+/// Puts Trino's casts in the place of DataFusion's, by the types that meet.
+#[derive(Debug)]
+pub(super) struct TrinoCasts;
+
+impl FunctionRewrite for TrinoCasts {
+    fn name(&self) -> &str {
+        "trino_casts"
+    }
+
+    fn rewrite(&self, expr: Expr, schema: &DFSchema, _: &ConfigOptions) -> Result<Transformed<Expr>> {
+        let (inner, field, lenient) = match &expr {
+            Expr::Cast(Cast { expr, field }) => (expr, field, false),
+            Expr::TryCast(TryCast { expr, field }) => (expr, field, true),
+            _ => return Ok(Transformed::no(expr)),
+        };
+        let to = field.data_type().clone();
+        // An expression whose type is not known yet is left to DataFusion.
+        if !inner.get_type(schema).is_ok_and(|from| differs(&from, &to)) {
+            return Ok(Transformed::no(expr));
+        }
+        let name = format!("{}cast_as_{}", if lenient { "try_" } else { "" }, trino_name(&to));
+        let signature = Signature::any(1, Volatility::Immutable);
+        let udf = ScalarUDF::from(TrinoCast { name, to, lenient, signature });
+        Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(udf.into(), vec![inner.as_ref().clone()]))))
+    }
+}
+
+fn differs(from: &DataType, to: &DataType) -> bool {
+    match (from, to) {
+        (from, to) if is_text(from) => {
+            to.is_integer()
+                || to.is_floating()
+                || matches!(
+                    to,
+                    DataType::Decimal128(..) | DataType::Boolean | DataType::Date32 | DataType::Timestamp(..)
+                )
+        }
+        (from, to) if is_text(to) => from.is_floating() || matches!(from, DataType::Timestamp(..)),
+        (from, to) if to.is_integer() => from.is_floating() || matches!(from, DataType::Decimal128(..)),
+        (DataType::Timestamp(from, from_zone), DataType::Timestamp(to, to_zone)) => {
+            (from_zone.is_some() && to_zone.is_none()) || per_second(*from) > per_second(*to)
+        }
+        (DataType::Timestamp(_, zone), DataType::Date32) => zone.is_some(),
+        _ => false,
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct TrinoCast {
+    name: String,
+    to: DataType,
+    /// `TRY_CAST`: NULL in the place of an error.
+    lenient: bool,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for TrinoCast {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(self.to.clone())
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        match args.args.as_slice() {
+            [ColumnarValue::Array(values)] => Ok(ColumnarValue::Array(self.cast(values)?)),
+            [ColumnarValue::Scalar(value)] => {
+                let one = self.cast(&value.to_array()?)?;
+                Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&one, 0)?))
+            }
+            _ => internal_err!("a cast takes one value"),
+        }
+    }
+}
+
+impl TrinoCast {
+    fn cast(&self, values: &ArrayRef) -> Result<ArrayRef> {
+        match (values.data_type(), &self.to) {
+            (from, to) if is_text(from) => {
+                let texts = cast(values, &DataType::Utf8View)?;
+                parse::texts_as(texts.as_string_view(), to, self.lenient)
+            }
+            (_, to) if is_text(to) => Ok(cast(&print::texts(values)?, to)?),
+            (_, DataType::Timestamp(unit, zone)) => local_timestamps(values, *unit, zone.clone()),
+            (_, DataType::Date32) => {
+                let moments = Moments::new(values)?;
+                let days = (0..moments.len())
+                    .map(|row| Ok(moments.local(row)?.map(|time| time.and_utc().timestamp().div_euclid(86_400))))
+                    .collect::<Result<Int64Array>>()?;
+                Ok(cast(&cast(&days, &DataType::Int32)?, &DataType::Date32)?)
+            }
+            (_, to) => self.rounded(values, to),
+        }
+    }
+
+    /// A number as an integer, half away from zero, where DataFusion cuts off.
+    fn rounded(&self, values: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
+        let whole = match values.data_type() {
+            DataType::Decimal128(..) => cast(values, &DataType::Decimal128(38, 0))?,
+            _ => {
+                let doubles = cast(values, &DataType::Float64)?;
+                let doubles = doubles.as_primitive::<datafusion::arrow::datatypes::Float64Type>();
+                std::sync::Arc::new(doubles.unary::<_, datafusion::arrow::datatypes::Float64Type>(f64::round))
+            }
+        };
+        let options = CastOptions { safe: self.lenient, ..CastOptions::default() };
+        cast_with_options(&whole, to, &options)
+            .map_err(|_| exec_datafusion_err!("a value is out of range for {}", trino_name(to)))
+    }
+}
+
+/// The clock times of timestamps, rounded half up to another precision.
+fn local_timestamps(values: &ArrayRef, unit: TimeUnit, zone: Option<std::sync::Arc<str>>) -> Result<ArrayRef> {
+    let moments = Moments::new(values)?;
+    let step = 1_000_000_000 / i128::from(per_second(unit));
+    let stored = (0..moments.len())
+        .map(|row| {
+            let time = if zone.is_none() { moments.local(row)? } else { moments.utc(row)? };
+            let Some(time) = time.map(|time| time.and_utc()) else { return Ok(None) };
+            let nanos = i128::from(time.timestamp()) * 1_000_000_000 + i128::from(time.timestamp_subsec_nanos());
+            i64::try_from((nanos + step / 2).div_euclid(step)).map(Some).map_err(|_| out_of_range())
+        })
+        .collect::<Result<Int64Array>>()?;
+    Ok(cast(&stored, &DataType::Timestamp(unit, zone))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::functions::testing::answer;
+
+    #[test]
+    fn text_that_is_not_an_integer_is_refused() {
+        assert_eq!(answer("SELECT CAST('+12' AS bigint)"), "12");
+        for text in ["1.0", "1e3", " 12", "12 ", "", "-", "9223372036854775808", "١"] {
+            assert_eq!(answer(&format!("SELECT TRY_CAST('{text}' AS bigint) IS NULL")), "true", "{text}");
+        }
+        assert_eq!(answer("SELECT CAST('abc' AS bigint)"), "Cannot cast 'abc' to BIGINT");
+    }
+
+    #[test]
+    fn a_number_is_rounded_not_cut() {
+        assert_eq!(answer("SELECT CAST(1.5 AS bigint)"), "2");
+        assert_eq!(answer("SELECT CAST(-2.5e0 AS integer)"), "-3");
+        assert_eq!(answer("SELECT TRY_CAST(1e10 AS integer) IS NULL"), "true");
+        assert_eq!(answer("SELECT CAST(1e10 AS integer)"), "a value is out of range for integer");
+    }
+
+    #[test]
+    fn a_zoned_time_becomes_its_clock_time() {
+        let seoul = "TIMESTAMP '2024-01-01 20:00:00.123' AT TIME ZONE 'Asia/Seoul'";
+        assert_eq!(answer(&format!("SELECT CAST(CAST({seoul} AS timestamp(3)) AS varchar)")), "2024-01-02 05:00:00.123");
+        assert_eq!(answer(&format!("SELECT CAST({seoul} AS date)")), "2024-01-02");
+        assert_eq!(answer(&format!("SELECT date({seoul})")), "2024-01-02");
+    }
+}

@@ -1,0 +1,189 @@
+//! Text to a value, or to nothing where Trino says "Cannot cast".
+
+use super::super::moment::{parse_date, parse_time, stored};
+use super::super::typeof_::trino_name;
+use chrono::{NaiveDate, NaiveDateTime, TimeZone};
+use datafusion::arrow::array::timezone::Tz;
+use datafusion::arrow::array::{
+    Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int8Array, Int16Array,
+    Int32Array, Int64Array, StringViewArray,
+};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::{Result, exec_err, not_impl_err};
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// Texts as values of a type; with `lenient`, NULL for a text that is none.
+pub(super) fn texts_as(texts: &StringViewArray, to: &DataType, lenient: bool) -> Result<ArrayRef> {
+    let target = Target { texts, to, lenient };
+    match to {
+        DataType::Int8 => target.parsed::<Int8Array, i8>(plain),
+        DataType::Int16 => target.parsed::<Int16Array, i16>(plain),
+        DataType::Int32 => target.parsed::<Int32Array, i32>(plain),
+        DataType::Int64 => target.parsed::<Int64Array, i64>(plain),
+        DataType::Float32 => target.parsed::<Float32Array, f32>(float),
+        DataType::Float64 => target.parsed::<Float64Array, f64>(float),
+        DataType::Boolean => target.parsed::<BooleanArray, bool>(boolean),
+        DataType::Date32 => target.parsed::<Date32Array, i32>(|text| {
+            i32::try_from((parse_date(text.trim())? - NaiveDate::default()).num_days()).ok()
+        }),
+        DataType::Decimal128(precision, scale) => {
+            let values = target.parsed::<Decimal128Array, i128>(|text| decimal(text, *precision, *scale))?;
+            Ok(Arc::new(Decimal128Array::from(values.to_data()).with_precision_and_scale(*precision, *scale)?))
+        }
+        DataType::Timestamp(unit, zone) => {
+            let values = target.parsed::<Int64Array, i64>(|text| {
+                let (local, written) = timestamp(text.trim())?;
+                match (zone, written) {
+                    (None, None) => stored(local, *unit),
+                    // A zone that is written has no place in a plain timestamp.
+                    (None, Some(_)) => None,
+                    (Some(session), written) => {
+                        let zone: Tz = written.unwrap_or(session).parse().ok()?;
+                        stored(zone.from_local_datetime(&local).earliest()?.naive_utc(), *unit)
+                    }
+                }
+            })?;
+            Ok(cast(&values, to)?)
+        }
+        other => not_impl_err!("the embedded engine cannot cast varchar to {}", trino_name(other)),
+    }
+}
+
+struct Target<'a> {
+    texts: &'a StringViewArray,
+    to: &'a DataType,
+    lenient: bool,
+}
+
+impl Target<'_> {
+    fn parsed<A, T>(&self, parse: impl Fn(&str) -> Option<T>) -> Result<ArrayRef>
+    where
+        A: Array + FromIterator<Option<T>> + 'static,
+    {
+        let values = self.texts.iter().map(|text| match text.map(|text| (text, parse(text))) {
+            Some((text, None)) if !self.lenient => {
+                exec_err!("Cannot cast '{text}' to {}", trino_name(self.to).to_uppercase())
+            }
+            parsed => Ok(parsed.and_then(|(_, value)| value)),
+        });
+        Ok(Arc::new(values.collect::<Result<A>>()?))
+    }
+}
+
+/// Digits with a sign: neither spaces, nor a fraction, nor an exponent.
+fn plain<T: FromStr>(text: &str) -> Option<T> {
+    text.parse().ok()
+}
+
+/// As Java reads a double: spaces around it do not matter, and only `NaN` and `Infinity` are words.
+fn float<T: FromStr>(text: &str) -> Option<T> {
+    let text = text.trim();
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if matches!(unsigned, "NaN" | "Infinity") {
+        return text.parse().ok();
+    }
+    let digits = text.strip_suffix(['d', 'D', 'f', 'F']).unwrap_or(text);
+    digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E')).then_some(())?;
+    digits.parse().ok()
+}
+
+fn boolean(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "t" | "true" | "1" => Some(true),
+        "f" | "false" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+/// A decimal with an optional exponent, rounded half away from zero to the scale; none if it does not fit.
+fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
+    let (number, exponent) = match text.split_once(['e', 'E']) {
+        Some((number, exponent)) => (number, exponent.parse::<i32>().ok()?),
+        None => (text, 0),
+    };
+    let (negative, unsigned) = match number.strip_prefix('-') {
+        Some(unsigned) => (true, unsigned),
+        None => (false, number.strip_prefix('+').unwrap_or(number)),
+    };
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let digits = format!("{whole}{fraction}");
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    // How many digits stand before the cut at the scale.
+    let kept = i64::try_from(whole.len()).ok()? + i64::from(exponent) + i64::from(scale);
+    let significant = digits.trim_start_matches('0');
+    if significant.is_empty() {
+        return Some(0);
+    }
+    let kept = kept - i64::try_from(digits.len() - significant.len()).ok()?;
+    let Ok(kept) = usize::try_from(kept) else { return Some(0) };
+    if kept > 38 {
+        return None;
+    }
+    let cut = format!("{significant:0<kept$}");
+    let up = i128::from(cut.as_bytes().get(kept).is_some_and(|digit| *digit >= b'5'));
+    let value = cut[..kept].bytes().fold(0_i128, |value, digit| value * 10 + i128::from(digit - b'0')) + up;
+    (value < 10_i128.pow(u32::from(precision))).then_some(if negative { -value } else { value })
+}
+
+/// `2024-01-02`, `2024-01-02 03:04[:05[.678]]`, and either with a zone after it.
+pub(super) fn timestamp(text: &str) -> Option<(NaiveDateTime, Option<&str>)> {
+    let (date, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let end = rest.find(|c: char| !(c.is_ascii_digit() || matches!(c, ':' | '.'))).unwrap_or(rest.len());
+    let (time, zone) = rest.split_at(end);
+    let time = if time.is_empty() { Default::default() } else { parse_time(time)? };
+    let zone = Some(zone.trim()).filter(|zone| !zone.is_empty());
+    Some((parse_date(date)?.and_time(time), zone))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_are_rounded_half_away_from_zero() {
+        for (text, expected) in [
+            ("1.235", Some(124)),
+            ("-1.235", Some(-124)),
+            ("1.234999", Some(123)),
+            ("0.005", Some(1)),
+            ("0.0049", Some(0)),
+            ("+7", Some(700)),
+            (".5", Some(50)),
+            ("1e3", Some(100_000)),
+            ("12E-1", Some(120)),
+            ("00012.5", Some(1250)),
+            ("0", Some(0)),
+            ("99999.994", Some(9_999_999)),
+            ("99999.995", None),
+            ("", None),
+            (" 1", None),
+            ("1,5", None),
+            ("-", None),
+        ] {
+            assert_eq!(decimal(text, 7, 2), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn doubles_are_read_as_java_does() {
+        assert_eq!(float::<f64>(" 1.5 "), Some(1.5));
+        assert_eq!(float::<f64>("1e3"), Some(1000.0));
+        assert_eq!(float::<f64>("-Infinity"), Some(f64::NEG_INFINITY));
+        for text in ["inf", "nan", "infinity", "1_0", "", "0x"] {
+            assert_eq!(float::<f64>(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_timestamp_has_a_space_and_no_letter() {
+        assert!(timestamp("2024-01-02").is_some());
+        assert!(timestamp("2024-01-02 03:04").is_some());
+        assert!(timestamp("2024-01-02T03:04:05").is_none());
+        assert!(timestamp("2024-02-30 03:04:05").is_none());
+        assert_eq!(timestamp("2024-01-02 03:04:05.5 Asia/Seoul").and_then(|(_, zone)| zone), Some("Asia/Seoul"));
+    }
+}

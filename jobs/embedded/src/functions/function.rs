@@ -1,0 +1,267 @@
+//! One mechanism for all functions written here: what it is called, what it takes, what it gives, and how a batch runs.
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Array, StringViewArray};
+use datafusion::arrow::datatypes::{DataType, Field, Int64Type, TimeUnit};
+use datafusion::common::{Result, ScalarValue, internal_datafusion_err, plan_err};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+/// What a function accepts as an argument, and so the form in which its code receives the argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Takes {
+    /// Text, received as a [`StringViewArray`].
+    Text,
+    /// An integer, received as an [`Int64Array`].
+    Int,
+    /// Bytes, received as a [`BinaryArray`].
+    Binary,
+    /// A date or a timestamp, received as it is.
+    Moment,
+    /// A number, received as `Int64`, `Float64` or `Decimal128`.
+    Number,
+    /// Anything, received as it is.
+    Any,
+}
+
+/// The type of a function's result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gives {
+    Text,
+    Texts,
+    Int,
+    Double,
+    Binary,
+    Date,
+    /// `timestamp(3)`, the precision that Trino's functions give.
+    Timestamp,
+    /// The type of the argument with this number, counted from zero.
+    Argument(usize),
+    /// The type of the first argument, a decimal's without its scale.
+    Whole,
+}
+
+/// The code of a function: its arguments, all of the same length, to its result.
+pub(super) type Run = fn(&[ArrayRef]) -> Result<ArrayRef>;
+
+/// A function under its Trino name.
+#[derive(Debug)]
+pub(super) struct Function {
+    name: &'static str,
+    takes: &'static [Takes],
+    required: usize,
+    gives: Gives,
+    run: Run,
+    signature: Signature,
+}
+
+/// A function all of whose arguments are required.
+pub(super) fn function(name: &'static str, takes: &'static [Takes], gives: Gives, run: Run) -> ScalarUDF {
+    with_optional(name, takes, takes.len(), gives, run)
+}
+
+/// A function whose arguments after the first `required` may be left out.
+pub(super) fn with_optional(
+    name: &'static str,
+    takes: &'static [Takes],
+    required: usize,
+    gives: Gives,
+    run: Run,
+) -> ScalarUDF {
+    let signature = Signature::user_defined(Volatility::Immutable);
+    ScalarUDF::from(Function { name, takes, required, gives, run, signature })
+}
+
+// A name stands for one function, so the name decides whether two are the same.
+impl PartialEq for Function {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Function {}
+
+impl Hash for Function {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for Function {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
+        if given.len() < self.required || given.len() > self.takes.len() {
+            let count = if self.required == self.takes.len() {
+                self.required.to_string()
+            } else {
+                format!("{} to {}", self.required, self.takes.len())
+            };
+            return plan_err!("{} takes {count} argument(s), not {}", self.name, given.len());
+        }
+        given.iter().zip(self.takes).enumerate().map(|(i, (given, takes))| self.coerce(i, given, *takes)).collect()
+    }
+
+    fn return_type(&self, args: &[DataType]) -> Result<DataType> {
+        Ok(match self.gives {
+            Gives::Text => DataType::Utf8View,
+            Gives::Texts => DataType::List(Arc::new(Field::new_list_field(DataType::Utf8View, true))),
+            Gives::Int => DataType::Int64,
+            Gives::Double => DataType::Float64,
+            Gives::Binary => DataType::Binary,
+            Gives::Date => DataType::Date32,
+            Gives::Timestamp => DataType::Timestamp(TimeUnit::Millisecond, None),
+            Gives::Whole => match args.first() {
+                Some(DataType::Decimal128(precision, scale)) => {
+                    DataType::Decimal128(super::numbers::whole_digits(*precision, *scale), 0)
+                }
+                other => other.cloned().unwrap_or(DataType::Null),
+            },
+            Gives::Argument(i) => args.get(i).cloned().unwrap_or(DataType::Null),
+        })
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        // Constants alone are computed once, not once a row.
+        let constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+        let rows = if constant { 1 } else { args.number_rows };
+        let arrays = args.args.iter().map(|arg| arg.to_array(rows)).collect::<Result<Vec<_>>>()?;
+        let result = (self.run)(&arrays)?;
+        Ok(if constant {
+            ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?)
+        } else {
+            ColumnarValue::Array(result)
+        })
+    }
+}
+
+impl Function {
+    fn coerce(&self, position: usize, given: &DataType, takes: Takes) -> Result<DataType> {
+        let null = given.is_null();
+        Ok(match takes {
+            Takes::Any => given.clone(),
+            Takes::Text if null || is_text(given) => DataType::Utf8View,
+            Takes::Int if null || given.is_integer() => DataType::Int64,
+            Takes::Binary if null || is_binary(given) => DataType::Binary,
+            Takes::Moment if null => DataType::Timestamp(TimeUnit::Millisecond, None),
+            Takes::Moment if matches!(given, DataType::Timestamp(..) | DataType::Date32) => given.clone(),
+            Takes::Number if null || given.is_integer() => DataType::Int64,
+            Takes::Number if given.is_floating() => DataType::Float64,
+            Takes::Number if matches!(given, DataType::Decimal128(..)) => given.clone(),
+            _ => {
+                let wanted = match takes {
+                    Takes::Text => "text",
+                    Takes::Int => "an integer",
+                    Takes::Binary => "varbinary (to_utf8 makes it of text)",
+                    Takes::Moment => "a date or timestamp",
+                    Takes::Number => "a number",
+                    Takes::Any => "a value",
+                };
+                let given = super::typeof_::trino_name(given);
+                return plan_err!("{} takes {wanted} as argument {}, not {given}", self.name, position + 1);
+            }
+        })
+    }
+}
+
+pub(super) fn is_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
+        DataType::Dictionary(_, value) => is_text(value),
+        _ => false,
+    }
+}
+
+fn is_binary(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_)
+    )
+}
+
+/// Argument `i` of a call that declares it as text.
+pub(super) fn texts(args: &[ArrayRef], i: usize) -> Result<&StringViewArray> {
+    args.get(i)
+        .and_then(|array| array.as_string_view_opt())
+        .ok_or_else(|| internal_datafusion_err!("argument {i} is not text"))
+}
+
+/// Argument `i` of a call that declares it as an integer.
+pub(super) fn ints(args: &[ArrayRef], i: usize) -> Result<&Int64Array> {
+    args.get(i)
+        .and_then(|array| array.as_primitive_opt::<Int64Type>())
+        .ok_or_else(|| internal_datafusion_err!("argument {i} is not an integer"))
+}
+
+/// Argument `i` of a call that declares it as bytes.
+pub(super) fn binaries(args: &[ArrayRef], i: usize) -> Result<&BinaryArray> {
+    args.get(i)
+        .and_then(|array| array.as_binary_opt::<i32>())
+        .ok_or_else(|| internal_datafusion_err!("argument {i} is not varbinary"))
+}
+
+pub(super) fn text_at(array: &StringViewArray, row: usize) -> Option<&str> {
+    array.is_valid(row).then(|| array.value(row))
+}
+
+pub(super) fn int_at(array: &Int64Array, row: usize) -> Option<i64> {
+    array.is_valid(row).then(|| array.value(row))
+}
+
+/// A result with one optional value a row.
+pub(super) fn collect<A, T>(rows: usize, value: impl FnMut(usize) -> Result<Option<T>>) -> Result<ArrayRef>
+where
+    A: Array + FromIterator<Option<T>> + 'static,
+{
+    Ok(Arc::new((0..rows).map(value).collect::<Result<A>>()?))
+}
+
+/// Keeps what was made of the last text, because an argument such as a unit or a path is mostly the same in every row.
+pub(super) struct Memo<V>(Option<(String, V)>);
+
+impl<V> Memo<V> {
+    pub(super) fn new() -> Self {
+        Self(None)
+    }
+
+    pub(super) fn get(&mut self, text: &str, make: impl FnOnce(&str) -> Result<V>) -> Result<&V> {
+        let known = self.0.take().filter(|(last, _)| last == text);
+        let entry = match known {
+            Some(entry) => entry,
+            None => (text.to_owned(), make(text)?),
+        };
+        Ok(&self.0.insert(entry).1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::functions::testing::answer;
+
+    #[test]
+    fn a_wrong_argument_is_named() {
+        assert_eq!(answer("SELECT split_part(1, ',', 1)"), "split_part takes text as argument 1, not bigint");
+        assert_eq!(answer("SELECT split_part('a')"), "split_part takes 3 argument(s), not 1");
+    }
+
+    #[test]
+    fn a_memo_makes_a_value_once_for_equal_texts() {
+        let mut made = 0;
+        let mut memo = Memo::new();
+        for text in ["a", "a", "b", "b"] {
+            memo.get(text, |text| {
+                made += 1;
+                Ok(text.to_owned())
+            })
+            .unwrap();
+        }
+        assert_eq!(made, 2);
+    }
+}

@@ -1,0 +1,200 @@
+//! Reading JSON. A value of type `json` is its text here.
+
+use super::Family;
+use super::function::{Gives, Memo, Takes, collect, function, text_at, texts};
+use datafusion::arrow::array::{Array, ArrayRef, Int64Array, ListBuilder, StringViewArray, StringViewBuilder};
+use datafusion::common::{Result, exec_datafusion_err, exec_err};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The functions of this family.
+///
+/// Those whose names Trino does not have are what `dialect` makes of `CAST(json AS …)` and `try(json_parse(…))`.
+pub(super) fn functions() -> Family {
+    use Takes::Text;
+    vec![
+        function("json_extract_scalar", &[Text, Text], Gives::Text, |args| at_path(args, |json| Ok(scalar(json)))),
+        function("json_extract", &[Text, Text], Gives::Text, |args| at_path(args, |json| canonical(json).map(Some))),
+        function("json_size", &[Text, Text], Gives::Int, json_size),
+        function("json_array_length", &[Text], Gives::Int, json_array_length),
+        function("json_parse", &[Text], Gives::Text, json_parse),
+        function("try_json_parse", &[Text], Gives::Text, |args| each(args, |json| canonical(json).ok())),
+        function("json_format", &[Text], Gives::Text, |args| each(args, |json| Some(json.to_owned()))),
+        function("json_to_varchar", &[Text], Gives::Text, |args| each(args, scalar)),
+        function("json_to_array", &[Text], Gives::Texts, |args| to_array(args, scalar)),
+        function("json_to_json_array", &[Text], Gives::Texts, |args| to_array(args, |json| canonical(json).ok())),
+    ]
+}
+
+fn each(args: &[ArrayRef], of: fn(&str) -> Option<String>) -> Result<ArrayRef> {
+    let json = texts(args, 0)?;
+    collect::<StringViewArray, _>(json.len(), |row| Ok(text_at(json, row).and_then(of)))
+}
+
+fn json_parse(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let json = texts(args, 0)?;
+    collect::<StringViewArray, _>(json.len(), |row| {
+        let Some(text) = text_at(json, row) else { return Ok(None) };
+        canonical(text).map(Some).map_err(|_| exec_datafusion_err!("Cannot convert '{text}' to JSON"))
+    })
+}
+
+/// What is at a path; NULL where nothing is, and where the text is not JSON.
+fn at_path(args: &[ArrayRef], of: fn(&str) -> Result<Option<String>>) -> Result<ArrayRef> {
+    let (json, path) = (texts(args, 0)?, texts(args, 1)?);
+    let mut steps = Memo::new();
+    collect::<StringViewArray, _>(json.len(), |row| {
+        let (Some(json), Some(path)) = (text_at(json, row), text_at(path, row)) else { return Ok(None) };
+        match walk(json, steps.get(path, parse_path)?) {
+            Some(found) => of(found),
+            None => Ok(None),
+        }
+    })
+}
+
+/// How many entries the object or array at a path has; a scalar has none.
+fn json_size(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let (json, path) = (texts(args, 0)?, texts(args, 1)?);
+    let mut steps = Memo::new();
+    collect::<Int64Array, _>(json.len(), |row| {
+        let (Some(json), Some(path)) = (text_at(json, row), text_at(path, row)) else { return Ok(None) };
+        let Some(found) = walk(json, steps.get(path, parse_path)?) else { return Ok(None) };
+        let size = object(found).map(|object| object.len()).or_else(|| array(found).map(|array| array.len()));
+        Ok(Some(size.unwrap_or(0) as i64))
+    })
+}
+
+fn json_array_length(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let json = texts(args, 0)?;
+    collect::<Int64Array, _>(json.len(), |row| {
+        Ok(text_at(json, row).and_then(array).map(|items| items.len() as i64))
+    })
+}
+
+/// A JSON array as an array of texts; `CAST(json AS array(…))` casts those further.
+fn to_array(args: &[ArrayRef], of: fn(&str) -> Option<String>) -> Result<ArrayRef> {
+    let json = texts(args, 0)?;
+    let mut lists = ListBuilder::new(StringViewBuilder::new());
+    for row in 0..json.len() {
+        match text_at(json, row).filter(|json| json.trim() != "null") {
+            None => lists.append_null(),
+            Some(json) => {
+                let Some(items) = array(json) else { return exec_err!("Cannot cast {json} to an array") };
+                items.iter().for_each(|item| lists.values().append_option(of(item.get())));
+                lists.append(true);
+            }
+        }
+    }
+    Ok(Arc::new(lists.finish()))
+}
+
+/// One step of a path.
+#[derive(Debug, PartialEq)]
+enum Step {
+    Key(String),
+    Index(usize),
+}
+
+/// Reads `$.a.b`, `$['a']`, `$["a"]` and `$.a[0]`.
+fn parse_path(path: &str) -> Result<Vec<Step>> {
+    let invalid = || exec_datafusion_err!("Invalid JSON path: '{path}'");
+    let mut rest = path.strip_prefix('$').ok_or_else(invalid)?;
+    let mut steps = Vec::new();
+    while !rest.is_empty() {
+        let step;
+        if let Some(name) = rest.strip_prefix('.') {
+            let end = name.find(['.', '[']).unwrap_or(name.len());
+            (step, rest) = (Step::Key(name[..end].to_owned()), &name[end..]);
+        } else if let Some(quoted) = rest.strip_prefix("[\"") {
+            let (name, tail) = quoted.split_once("\"]").ok_or_else(invalid)?;
+            (step, rest) = (Step::Key(name.replace("\\\"", "\"")), tail);
+        } else if let Some(quoted) = rest.strip_prefix("['") {
+            let (name, tail) = quoted.split_once("']").ok_or_else(invalid)?;
+            (step, rest) = (Step::Key(name.to_owned()), tail);
+        } else {
+            let (index, tail) = rest.strip_prefix('[').and_then(|rest| rest.split_once(']')).ok_or_else(invalid)?;
+            (step, rest) = (Step::Index(index.parse().map_err(|_| invalid())?), tail);
+        }
+        if step == Step::Key(String::new()) {
+            return Err(invalid());
+        }
+        steps.push(step);
+    }
+    Ok(steps)
+}
+
+fn walk<'a>(json: &'a str, steps: &[Step]) -> Option<&'a str> {
+    steps.iter().try_fold(serde_json::from_str::<&RawValue>(json).ok()?.get(), |json, step| match step {
+        Step::Key(name) => object(json)?.get(name.as_str()).map(|value| value.get()),
+        Step::Index(index) => array(json)?.get(*index).map(|value| value.get()),
+    })
+}
+
+// Values stay raw text on the way, so that a number keeps the digits it was written with.
+fn object(json: &str) -> Option<BTreeMap<Cow<'_, str>, &RawValue>> {
+    serde_json::from_str(json).ok()
+}
+
+fn array(json: &str) -> Option<Vec<&RawValue>> {
+    serde_json::from_str(json).ok()
+}
+
+/// A string without its quotes, a number or a boolean as written; none for null, an object or an array.
+fn scalar(json: &str) -> Option<String> {
+    match json.trim_start().bytes().next()? {
+        b'"' => serde_json::from_str(json).ok(),
+        b'{' | b'[' | b'n' => None,
+        _ => Some(json.trim().to_owned()),
+    }
+}
+
+/// JSON without white space and with sorted keys, as Trino keeps it.
+fn canonical(json: &str) -> Result<String> {
+    let value: serde_json::Value =
+        serde_json::from_str(json).map_err(|error| exec_datafusion_err!("not JSON: {error}"))?;
+    let mut text = String::new();
+    super::json_text::write_value(&value, &mut text);
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str = r#"{"a": {"b": [1.50, "x\"y", null, true]}, "c d": 1e3, "A": 2}"#;
+
+    fn found(path: &str) -> Option<String> {
+        walk(LINE, &parse_path(path).unwrap()).and_then(scalar)
+    }
+
+    #[test]
+    fn a_path_finds_scalars_as_they_are_written() {
+        assert_eq!(found("$.a.b[0]").as_deref(), Some("1.50"));
+        assert_eq!(found("$.a.b[1]").as_deref(), Some("x\"y"));
+        assert_eq!(found("$['c d']").as_deref(), Some("1e3"));
+        assert_eq!(found("$[\"A\"]").as_deref(), Some("2"));
+        assert_eq!(found("$.a.b[3]").as_deref(), Some("true"));
+    }
+
+    #[test]
+    fn what_is_not_there_is_null() {
+        for path in ["$.a", "$.a.b", "$.a.b[2]", "$.a.b[9]", "$.z", "$.a.z"] {
+            assert_eq!(found(path), None, "{path}");
+        }
+        assert_eq!(walk("{broken", &[]), None);
+    }
+
+    #[test]
+    fn json_is_kept_without_spaces_and_with_sorted_keys() {
+        assert_eq!(canonical("{ \"b\" : 1, \"a\": [ true , \"é\" ] }").unwrap(), r#"{"a":[true,"é"],"b":1}"#);
+    }
+
+    #[test]
+    fn a_broken_path_is_an_error() {
+        for path in ["a.b", "$.", "$[x]", "$['a'", "$a"] {
+            assert!(parse_path(path).is_err(), "{path}");
+        }
+    }
+}

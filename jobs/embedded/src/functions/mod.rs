@@ -1,0 +1,59 @@
+//! Trino's functions for DataFusion: those it lacks, and those it means differently.
+//!
+//! A function that DataFusion has under another name is not here: `dialect` renames the call. Here are the functions
+//! that need code ([`function::Function`]), DataFusion's functions whose result type differs from Trino's
+//! ([`adapted::Adapted`]), and Trino's rules for `CAST` ([`cast`]).
+
+mod adapted;
+mod calendar;
+mod cast;
+mod date_format;
+mod elements;
+mod function;
+mod hash;
+mod json;
+mod json_text;
+mod moment;
+mod numbers;
+mod sha1;
+#[cfg(test)]
+pub(crate) mod testing;
+mod text;
+mod typeof_;
+mod url;
+mod xxhash;
+mod zone;
+
+use datafusion::error::Result;
+use datafusion::execution::FunctionRegistry;
+use datafusion::logical_expr::ScalarUDF;
+use datafusion::prelude::SessionContext;
+use std::sync::Arc;
+
+/// Makes Trino's functions and casts known to a session.
+///
+/// # Errors
+/// When the session refuses a registration.
+pub fn register(ctx: &SessionContext) -> Result<()> {
+    let families = [
+        adapted::functions(),
+        calendar::functions(),
+        date_format::functions(),
+        elements::functions(),
+        hash::functions(),
+        json::functions(),
+        json_text::functions(),
+        numbers::functions(),
+        text::functions(),
+        typeof_::functions(),
+        url::functions(),
+        zone::functions(),
+    ];
+    for function in families.into_iter().flatten() {
+        ctx.register_udf(function);
+    }
+    ctx.state_ref().write().register_function_rewrite(Arc::new(cast::TrinoCasts))
+}
+
+/// The functions of one family.
+type Family = Vec<ScalarUDF>;

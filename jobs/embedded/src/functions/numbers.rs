@@ -1,0 +1,127 @@
+//! Functions of numbers: instants from seconds, and `sign`.
+
+use super::Family;
+use super::function::{Gives, Run, Takes, collect, function};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array, TimestampMillisecondArray};
+use datafusion::arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type};
+use datafusion::common::{Result, exec_datafusion_err, internal_err};
+use std::sync::Arc;
+
+/// The functions of this family.
+pub(super) fn functions() -> Family {
+    let from_unixtime: Run = from_unixtime;
+    vec![
+        function("from_unixtime", &[Takes::Number], Gives::Timestamp, from_unixtime),
+        function("ceil", &[Takes::Number], Gives::Whole, |args| whole(args, f64::ceil, |x, one| -(-x).div_euclid(one))),
+        function("floor", &[Takes::Number], Gives::Whole, |args| whole(args, f64::floor, i128::div_euclid)),
+        function("sign", &[Takes::Number], Gives::Argument(0), sign),
+    ]
+}
+
+/// Seconds since 1970 to a timestamp, rounded half up to the millisecond.
+///
+/// Trino gives a timestamp in the zone UTC; here it is a plain timestamp in UTC, so that a table made of it has a plain
+/// column. A decimal is never made a double on the way: its milliseconds are exact.
+fn from_unixtime(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let [seconds] = args else { return internal_err!("from_unixtime takes one argument") };
+    let rows = seconds.len();
+    let too_far = || exec_datafusion_err!("from_unixtime: the time is too far from 1970");
+    match seconds.data_type() {
+        DataType::Int64 => {
+            let seconds = seconds.as_primitive::<Int64Type>();
+            collect::<TimestampMillisecondArray, _>(rows, |row| {
+                let value = seconds.is_valid(row).then(|| seconds.value(row));
+                value.map(|value| value.checked_mul(1000).ok_or_else(too_far)).transpose()
+            })
+        }
+        DataType::Float64 => {
+            let seconds = seconds.as_primitive::<Float64Type>();
+            collect::<TimestampMillisecondArray, _>(rows, |row| {
+                if seconds.is_null(row) {
+                    return Ok(None);
+                }
+                let millis = (seconds.value(row) * 1000.0 + 0.5).floor();
+                // Beyond 2^53 a double no longer tells one millisecond from the next.
+                if millis.is_nan() || millis.abs() > 9_007_199_254_740_992.0 { Err(too_far()) } else { Ok(Some(millis as i64)) }
+            })
+        }
+        DataType::Decimal128(_, scale) => {
+            let unit = 10_i128.pow(u32::try_from(*scale).unwrap_or(0));
+            let seconds = seconds.as_primitive::<Decimal128Type>();
+            collect::<TimestampMillisecondArray, _>(rows, |row| {
+                if seconds.is_null(row) {
+                    return Ok(None);
+                }
+                let millis = seconds.value(row).checked_mul(2000).and_then(|twice| twice.checked_add(unit));
+                let millis = millis.map(|twice| twice.div_euclid(2 * unit)).ok_or_else(too_far)?;
+                i64::try_from(millis).map(Some).map_err(|_| too_far())
+            })
+        }
+        other => internal_err!("from_unixtime of {other}"),
+    }
+}
+
+/// A number without its fraction: a decimal without its scale, too.
+fn whole(args: &[ArrayRef], of_double: fn(f64) -> f64, of_decimal: fn(i128, i128) -> i128) -> Result<ArrayRef> {
+    let [number] = args else { return internal_err!("a function of one number") };
+    Ok(match number.data_type() {
+        DataType::Float64 => Arc::new(number.as_primitive::<Float64Type>().unary::<_, Float64Type>(of_double)),
+        DataType::Decimal128(precision, scale) => {
+            let one = 10_i128.pow(u32::try_from(*scale).unwrap_or(0));
+            let wholes: Decimal128Array = number.as_primitive::<Decimal128Type>().unary(|x| of_decimal(x, one));
+            Arc::new(wholes.with_precision_and_scale(whole_digits(*precision, *scale), 0)?)
+        }
+        _ => Arc::clone(number),
+    })
+}
+
+/// How many digits a decimal can have before the point once it is rounded.
+pub(super) fn whole_digits(precision: u8, scale: i8) -> u8 {
+    let digits = i16::from(precision) - i16::from(scale) + i16::from(scale > 0);
+    u8::try_from(digits.clamp(1, 38)).unwrap_or(38)
+}
+
+/// -1, 0 or 1 in the type of the number.
+fn sign(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let [number] = args else { return internal_err!("sign takes one argument") };
+    Ok(match number.data_type() {
+        DataType::Int64 => Arc::new(number.as_primitive::<Int64Type>().unary::<_, Int64Type>(i64::signum)),
+        DataType::Float64 => {
+            let signs = number.as_primitive::<Float64Type>().iter();
+            Arc::new(signs.map(|x| x.map(|x| if x == 0.0 { x } else { x.signum() })).collect::<Float64Array>())
+        }
+        DataType::Decimal128(precision, scale) => {
+            let one = 10_i128.pow(u32::try_from(*scale).unwrap_or(0));
+            let signs: Decimal128Array = number.as_primitive::<Decimal128Type>().unary(|x| x.signum() * one);
+            Arc::new(signs.with_precision_and_scale(*precision, *scale)?)
+        }
+        other => return internal_err!("sign of {other}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::arrow::array::Int64Array;
+
+    fn millis(seconds: ArrayRef) -> Vec<Option<i64>> {
+        let result = from_unixtime(&[seconds]).unwrap();
+        result.as_primitive::<datafusion::arrow::datatypes::TimestampMillisecondType>().iter().collect()
+    }
+
+    #[test]
+    fn every_kind_of_number_is_exact_to_the_millisecond() {
+        let exact = Some(1_702_989_821_543);
+        let decimal = Decimal128Array::from(vec![17_029_898_215_430]).with_precision_and_scale(20, 4).unwrap();
+        assert_eq!(millis(Arc::new(decimal)), [exact]);
+        assert_eq!(millis(Arc::new(Float64Array::from(vec![1_702_989_821.543]))), [exact]);
+        assert_eq!(millis(Arc::new(Int64Array::from(vec![Some(1), None]))), [Some(1000), None]);
+    }
+
+    #[test]
+    fn half_a_millisecond_is_rounded_up() {
+        let decimal = Decimal128Array::from(vec![15, 14, -15]).with_precision_and_scale(10, 4).unwrap();
+        assert_eq!(millis(Arc::new(decimal)), [Some(2), Some(1), Some(-1)]);
+        assert_eq!(millis(Arc::new(Float64Array::from(vec![0.0015, -0.0015]))), [Some(2), Some(-1)]);
+    }
+}

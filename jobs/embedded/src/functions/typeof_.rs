@@ -1,0 +1,77 @@
+//! `typeof(x)`, and Trino's names of types, which error messages use too.
+
+use super::Family;
+use super::function::{Gives, Takes, function};
+use datafusion::arrow::array::{ArrayRef, StringViewArray};
+use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::common::Result;
+use std::sync::Arc;
+
+/// The functions of this family.
+pub(super) fn functions() -> Family {
+    vec![function("typeof", &[Takes::Any], Gives::Text, type_of)]
+}
+
+fn type_of(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let name = args.first().map(|array| trino_name(array.data_type()));
+    let rows = args.first().map_or(0, |array| array.len());
+    Ok(Arc::new(std::iter::repeat_n(name, rows).collect::<StringViewArray>()))
+}
+
+/// What Trino calls a type.
+pub(super) fn trino_name(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Null => "unknown".into(),
+        DataType::Boolean => "boolean".into(),
+        DataType::Int8 => "tinyint".into(),
+        DataType::Int16 => "smallint".into(),
+        DataType::Int32 => "integer".into(),
+        DataType::Int64 => "bigint".into(),
+        DataType::Float32 => "real".into(),
+        DataType::Float64 => "double".into(),
+        DataType::Decimal128(precision, scale) => format!("decimal({precision},{scale})"),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "varchar".into(),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => "varbinary".into(),
+        DataType::Date32 => "date".into(),
+        DataType::Timestamp(unit, zone) => {
+            let digits = match unit {
+                TimeUnit::Second => 0,
+                TimeUnit::Millisecond => 3,
+                TimeUnit::Microsecond => 6,
+                TimeUnit::Nanosecond => 9,
+            };
+            let zone = if zone.is_some() { " with time zone" } else { "" };
+            format!("timestamp({digits}){zone}")
+        }
+        DataType::Interval(_) | DataType::Duration(_) => "interval".into(),
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            format!("array({})", trino_name(item.data_type()))
+        }
+        DataType::Struct(fields) => {
+            let fields: Vec<_> = fields.iter().map(|f| format!("{} {}", f.name(), trino_name(f.data_type()))).collect();
+            format!("row({})", fields.join(", "))
+        }
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(pair) if pair.len() == 2 => {
+                format!("map({}, {})", trino_name(pair[0].data_type()), trino_name(pair[1].data_type()))
+            }
+            other => format!("map({})", trino_name(other)),
+        },
+        DataType::Dictionary(_, value) => trino_name(value),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::functions::testing::answer;
+
+    #[test]
+    fn types_have_trino_names() {
+        assert_eq!(answer("SELECT typeof(CAST(1 AS integer))"), "integer");
+        assert_eq!(answer("SELECT typeof(1.50)"), "decimal(3,2)");
+        assert_eq!(answer("SELECT typeof(TIMESTAMP '2024-01-01 00:00:00')"), "timestamp(3)");
+        assert_eq!(answer("SELECT typeof(ARRAY['a'])"), "array(varchar)");
+        assert_eq!(answer("SELECT typeof(now())"), "timestamp(9) with time zone");
+    }
+}

@@ -1,0 +1,180 @@
+//! One JSON object a line, as the OpenX and Hive SerDes read it.
+
+use std::fmt;
+
+use anyhow::Result;
+use meterlake_core::catalog::{Column, Parameters};
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::{Fields, Malformed};
+
+/// Which keys belong to which columns.
+#[derive(Debug, Clone)]
+pub(crate) struct JsonLines {
+    /// The key of each of the table's columns, in the table's order.
+    keys: Vec<String>,
+    case_insensitive: bool,
+}
+
+impl JsonLines {
+    /// Takes the SerDe's settings `mapping.<column>` and `case.insensitive`.
+    pub(crate) fn new(columns: &[&Column], parameters: &Parameters) -> Result<Self> {
+        let key = |column: &&Column| {
+            parameters.get(&format!("mapping.{}", column.name)).unwrap_or(&column.name).clone()
+        };
+        let case_insensitive = parameters.get("case.insensitive").is_none_or(|text| text != "false");
+        Ok(Self { keys: columns.iter().map(key).collect(), case_insensitive })
+    }
+
+    /// Reads a line's object; `wanted[column]` says where the column's value goes, if anywhere.
+    ///
+    /// A string's value is its text, `null` is NULL, and anything else is its JSON text, so that numbers stay exact.
+    /// An object in which no column of the table has a value is no record: Athena cannot tell it from a malformed line.
+    pub(super) fn read(&self, line: &str, wanted: &[Option<usize>], fields: &mut Fields) -> Result<(), Malformed> {
+        let mut deserializer = serde_json::Deserializer::from_str(line);
+        let mut reader = ObjectReader { format: self, wanted, fields, next: 0, has_value: false };
+        let read = deserializer.deserialize_map(&mut reader).and_then(|()| deserializer.end());
+        let has_value = reader.has_value;
+        match read {
+            Err(error) => Err(error.to_string()),
+            Ok(()) if !has_value => Err("no column of the table has a value".to_owned()),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn column_of(&self, key: &str, guess: usize) -> Option<usize> {
+        let matches = |column: &String| {
+            if self.case_insensitive { column.eq_ignore_ascii_case(key) } else { column == key }
+        };
+        // A log's lines have their keys in one order, mostly that of the columns.
+        if self.keys.get(guess).is_some_and(matches) { Some(guess) } else { self.keys.iter().position(matches) }
+    }
+}
+
+struct ObjectReader<'a> {
+    format: &'a JsonLines,
+    wanted: &'a [Option<usize>],
+    fields: &'a mut Fields,
+    next: usize,
+    has_value: bool,
+}
+
+impl<'de> Visitor<'de> for &mut ObjectReader<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(column) = map.next_key_seed(KeyReader { format: self.format, guess: self.next })? {
+            let Some(column) = column else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            self.next = column + 1;
+            let raw = map.next_value::<&RawValue>()?.get();
+            let is_null = raw == "null";
+            self.has_value |= !is_null;
+            let Some(at) = self.wanted[column] else { continue };
+            match raw.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
+                Some(text) if text.contains('\\') => {
+                    let text: String = serde_json::from_str(raw).map_err(serde::de::Error::custom)?;
+                    self.fields.set(at, Some(&text));
+                }
+                Some(text) => self.fields.set(at, Some(text)),
+                None if is_null => self.fields.set(at, None),
+                None => self.fields.set(at, Some(raw)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads a key straight into the column it belongs to.
+struct KeyReader<'a> {
+    format: &'a JsonLines,
+    guess: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for KeyReader<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for KeyReader<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
+        Ok(self.format.column_of(key, self.guess))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Vec<Option<String>>, Malformed> {
+        let columns = ["requestid", "status", "user"].map(|name| Column {
+            name: name.to_owned(),
+            data_type: "string".to_owned(),
+            comment: None,
+        });
+        let format = JsonLines::new(&columns.iter().collect::<Vec<_>>(), &Parameters::new()).unwrap();
+        let mut fields = Fields::default();
+        fields.clear(3);
+        format.read(line, &[Some(0), Some(1), Some(2)], &mut fields)?;
+        Ok((0..3).map(|at| fields.get(at).map(str::to_owned)).collect())
+    }
+
+    fn values(line: &str) -> [Option<String>; 3] {
+        read(line).unwrap().try_into().unwrap()
+    }
+
+    #[test]
+    fn values_are_taken_as_they_are_written() {
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            values(r#"{"requestId": "a", "status": 9007199254740993, "user": "a \"q\" \u00e9"}"#),
+            [some("a"), some("9007199254740993"), some("a \"q\" é")]
+        );
+        assert_eq!(values(r#" {"USER":null,"status":1.50,"requestid":""} "#), [some(""), some("1.50"), None]);
+        assert_eq!(values(r#"{"user":{"a": [1]},"x":{"y":"z"},"status":true}"#), [None, some("true"), some(r#"{"a": [1]}"#)]);
+    }
+
+    #[test]
+    fn a_key_that_comes_twice_counts_the_last_time() {
+        assert_eq!(values(r#"{"status":"1","status":"2"}"#)[1].as_deref(), Some("2"));
+        assert_eq!(values(r#"{"user":"x","status":"1","STATUS":null}"#)[1], None);
+    }
+
+    #[test]
+    fn what_is_no_object_of_the_table_is_malformed() {
+        for line in [
+            "{",
+            r#"{"status": -}"#,
+            r#"{"status": 1} {"status": 2}"#,
+            r#"{"status": "1"#,
+            "[]",
+            "1",
+            "\"x\"",
+            "null",
+            "{}",
+            r#"{"x": 1}"#,
+            r#"{"status": null}"#,
+            r#"{"status": 1,}"#,
+            r#"{'status': 1}"#,
+        ] {
+            assert!(read(line).is_err(), "{line}");
+        }
+    }
+}

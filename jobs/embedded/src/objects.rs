@@ -1,0 +1,90 @@
+//! The object stores behind locations, for DataFusion to read and write through.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow};
+use async_trait::async_trait;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use meterlake_core::location::Location;
+use object_store::ObjectStore;
+use object_store::aws::{AmazonS3Builder, AwsCredential};
+use object_store::path::Path;
+
+/// Finds the object store of a location. Buckets are opened on first use, with the credentials that the AWS SDK finds.
+#[derive(Debug, Clone)]
+pub(crate) struct ObjectStores {
+    runtime: Arc<RuntimeEnv>,
+}
+
+impl ObjectStores {
+    pub(crate) fn new(runtime: Arc<RuntimeEnv>) -> Self {
+        Self { runtime }
+    }
+
+    /// The URL under which DataFusion knows the location's store.
+    pub(crate) async fn url(&self, location: &Location) -> Result<ObjectStoreUrl> {
+        let Some((bucket, _)) = location.bucket_and_key() else { return Ok(ObjectStoreUrl::local_filesystem()) };
+        let url = ObjectStoreUrl::parse(format!("s3://{bucket}"))?;
+        if self.runtime.object_store(&url).is_err() {
+            self.runtime.register_object_store(url.as_ref(), s3(bucket).await?);
+        }
+        Ok(url)
+    }
+
+    /// The location's store.
+    pub(crate) async fn store(&self, location: &Location) -> Result<Arc<dyn ObjectStore>> {
+        let url = self.url(location).await?;
+        Ok(self.runtime.object_store(&url)?)
+    }
+}
+
+/// The path of a location in its store.
+pub(crate) fn object_path(location: &Location) -> Result<Path> {
+    match (location.to_path(), location.bucket_and_key()) {
+        (Some(path), _) => Path::from_absolute_path(path).with_context(|| format!("{location} is no usable path")),
+        (_, Some((_, key))) => Path::parse(key).with_context(|| format!("{location} is no usable key")),
+        _ => Err(anyhow!("{location} is neither a local path nor a key")),
+    }
+}
+
+async fn s3(bucket: &str) -> Result<Arc<dyn ObjectStore>> {
+    let config = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
+    let credentials = config
+        .credentials_provider()
+        .context("found no AWS credentials: set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")?;
+    let mut builder = AmazonS3Builder::new()
+        .with_bucket_name(bucket)
+        .with_region(config.region().map_or("us-east-1", |region| region.as_ref()))
+        .with_credentials(Arc::new(SdkCredentials(credentials)));
+    let endpoint = std::env::var("AWS_ENDPOINT_URL_S3").or_else(|_| std::env::var("AWS_ENDPOINT_URL"));
+    if let Ok(endpoint) = endpoint {
+        // An endpoint of one's own, such as an emulator, is reached by path and often without TLS.
+        builder = builder
+            .with_allow_http(endpoint.starts_with("http://"))
+            .with_virtual_hosted_style_request(false)
+            .with_endpoint(endpoint);
+    }
+    let store = builder.build().with_context(|| format!("cannot open the bucket {bucket}"))?;
+    Ok(Arc::new(store))
+}
+
+#[derive(Debug)]
+struct SdkCredentials(SharedCredentialsProvider);
+
+#[async_trait]
+impl object_store::CredentialProvider for SdkCredentials {
+    type Credential = AwsCredential;
+
+    async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
+        let credentials = self.0.provide_credentials().await;
+        let credentials = credentials
+            .map_err(|error| object_store::Error::Generic { store: "S3", source: Box::new(error) })?;
+        Ok(Arc::new(AwsCredential {
+            key_id: credentials.access_key_id().to_owned(),
+            secret_key: credentials.secret_access_key().to_owned(),
+            token: credentials.session_token().map(str::to_owned),
+        }))
+    }
+}

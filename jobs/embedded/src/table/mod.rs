@@ -1,0 +1,8 @@
+//! The catalog's tables as DataFusion reads them.
+
+mod filter;
+mod provider;
+mod schema;
+
+pub(crate) use provider::HiveTable;
+pub(crate) use schema::{LakeCatalog, Reader};

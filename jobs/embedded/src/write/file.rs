@@ -1,0 +1,154 @@
+//! One object being written.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::json::LineDelimitedWriter;
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::parquet::arrow::AsyncArrowWriter;
+use datafusion::parquet::basic::{Compression, GzipLevel, ZstdLevel};
+use datafusion::parquet::file::properties::WriterProperties;
+use flate2::write::GzEncoder;
+use object_store::ObjectStore;
+use object_store::buffered::BufWriter;
+use object_store::path::Path;
+use tokio::io::AsyncWriteExt;
+
+use crate::statement::{Output, OutputFormat};
+
+pub(super) enum FileWriter {
+    Parquet(Box<AsyncArrowWriter<BufWriter>>),
+    Lines { output: BufWriter, encoder: Encoder, format: OutputFormat },
+}
+
+/// Compresses lines or leaves them as they are.
+pub(super) enum Encoder {
+    Plain,
+    Gzip(GzEncoder<Vec<u8>>),
+}
+
+/// How the names of an output's objects end.
+pub(super) fn suffix(output: &Output) -> Result<&'static str> {
+    Ok(match (output.format, is_gzip(output)?) {
+        (OutputFormat::Parquet, _) => ".parquet",
+        (OutputFormat::Json, true) => ".json.gz",
+        (OutputFormat::Json, false) => ".json",
+        (OutputFormat::TextFile { .. }, true) => ".txt.gz",
+        (OutputFormat::TextFile { .. }, false) => ".txt",
+    })
+}
+
+/// Whether lines are compressed: with GZIP unless NONE is asked for, as Athena does.
+fn is_gzip(output: &Output) -> Result<bool> {
+    if output.format == OutputFormat::Parquet {
+        return Ok(false);
+    }
+    match output.compression.as_deref() {
+        None | Some("GZIP") => Ok(true),
+        Some("NONE") => Ok(false),
+        Some(other) => bail!("the embedded engine does not write lines with the compression {other}: use GZIP or NONE"),
+    }
+}
+
+/// Athena's defaults: GZIP, and level 3 of ZSTD.
+fn parquet_compression(output: &Output) -> Result<Compression> {
+    Ok(match output.compression.as_deref() {
+        None | Some("GZIP") => Compression::GZIP(GzipLevel::default()),
+        Some("ZSTD") => Compression::ZSTD(ZstdLevel::try_new(3)?),
+        Some("SNAPPY") => Compression::SNAPPY,
+        Some("LZ4") => Compression::LZ4_RAW,
+        Some("NONE" | "UNCOMPRESSED") => Compression::UNCOMPRESSED,
+        Some(other) => bail!("the embedded engine does not write Parquet with the compression {other}"),
+    })
+}
+
+impl FileWriter {
+    pub(super) fn create(
+        store: Arc<dyn ObjectStore>,
+        path: Path,
+        schema: SchemaRef,
+        output: &Output,
+    ) -> Result<Self> {
+        let buffered = BufWriter::new(store, path);
+        if output.format == OutputFormat::Parquet {
+            let properties = WriterProperties::builder().set_compression(parquet_compression(output)?).build();
+            let writer = AsyncArrowWriter::try_new(buffered, schema, Some(properties))?;
+            return Ok(Self::Parquet(Box::new(writer)));
+        }
+        let encoder = match is_gzip(output)? {
+            true => Encoder::Gzip(GzEncoder::new(Vec::new(), flate2::Compression::default())),
+            false => Encoder::Plain,
+        };
+        Ok(Self::Lines { output: buffered, encoder, format: output.format })
+    }
+
+    pub(super) async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        match self {
+            Self::Parquet(writer) => writer.write(batch).await?,
+            Self::Lines { output, encoder, format } => {
+                let lines = encode(batch, *format)?;
+                output.write_all(&encoder.push(&lines)?).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn close(self) -> Result<()> {
+        match self {
+            Self::Parquet(writer) => {
+                writer.close().await?;
+            }
+            Self::Lines { mut output, encoder, .. } => {
+                output.write_all(&encoder.finish()?).await?;
+                output.shutdown().await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Encoder {
+    fn push(&mut self, lines: &[u8]) -> Result<Vec<u8>> {
+        Ok(match self {
+            Self::Plain => lines.to_vec(),
+            Self::Gzip(gzip) => {
+                gzip.write_all(lines)?;
+                std::mem::take(gzip.get_mut())
+            }
+        })
+    }
+
+    fn finish(self) -> Result<Vec<u8>> {
+        Ok(match self {
+            Self::Plain => Vec::new(),
+            Self::Gzip(gzip) => gzip.finish()?,
+        })
+    }
+}
+
+fn encode(batch: &RecordBatch, format: OutputFormat) -> Result<Vec<u8>> {
+    let mut lines = Vec::new();
+    let OutputFormat::TextFile { delimiter } = format else {
+        let mut writer = LineDelimitedWriter::new(&mut lines);
+        writer.write(batch)?;
+        writer.finish()?;
+        return Ok(lines);
+    };
+    let options = FormatOptions::default().with_null("\\N");
+    let columns: Result<Vec<_>, _> =
+        batch.columns().iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options)).collect();
+    let columns = columns?;
+    for row in 0..batch.num_rows() {
+        for (at, column) in columns.iter().enumerate() {
+            if at > 0 {
+                write!(lines, "{delimiter}")?;
+            }
+            write!(lines, "{}", column.value(row))?;
+        }
+        lines.push(b'\n');
+    }
+    Ok(lines)
+}

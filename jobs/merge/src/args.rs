@@ -1,0 +1,105 @@
+//! What can be asked of `merge`, and the hours that it works on.
+
+use anyhow::Result;
+use async_trait::async_trait;
+use meterlake_core::lake::Lake;
+use meterlake_core::period::{Hour, Period};
+use meterlake_core::publish::vacuum_staging;
+use meterlake_core::run::{Context, Job, Output, Progress, selected_periods};
+use serde::Deserialize;
+
+use crate::inputs::{Inputs, raw_objects};
+use crate::job::{self, Options, Work, merge_hour};
+use crate::report::{Report, Status};
+
+/// The job `merge`.
+pub struct MergeJob;
+
+/// What `merge` works on.
+#[derive(Debug, Clone, Default, clap::Args, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Args {
+    /// The hour, UTC, like 2023-01-31T06 [default: the last complete one]
+    #[arg(long, value_name = "HOUR", num_args = 0..=1)]
+    pub hour: Option<Option<Hour>>,
+    /// The first hour of a range
+    #[arg(long, value_name = "HOUR")]
+    pub from: Option<Hour>,
+    /// The last hour of a range [default: the last complete one]
+    #[arg(long, value_name = "HOUR")]
+    pub to: Option<Hour>,
+    /// How many earlier hours are merged again if their files changed [default: 24]
+    #[arg(long, value_name = "HOURS")]
+    pub lookback: Option<u32>,
+    /// Merge again even if nothing changed, or if files are gone that were counted
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[async_trait]
+impl Job for MergeJob {
+    const NAME: &'static str = "merge";
+    const ABOUT: &'static str = "Turns an hour of small files into one typed table of calls, each counted once";
+    type Args = Args;
+    type Report = Report;
+
+    async fn run(lake: &Lake, args: &Args, context: &Context, output: &mut Output<Report>) -> Result<()> {
+        let hours = selected_periods(args.hour, args.from, args.to, context.now)?;
+        let lookback = args.lookback.unwrap_or(lake.config.merge.lookback);
+        if context.dry_run {
+            for hour in &hours {
+                let (plan, statement) = job::plan(lake, *hour).await?;
+                output.plan(&plan, &[statement])?;
+            }
+            return Ok(());
+        }
+        let Some(first) = hours.first() else { return Ok(()) };
+        // An earlier hour that fails must not keep the new ones from being merged; it is said at the end.
+        let failures = look_back(lake, *first, lookback, output).await?;
+        let progress = Progress::new(hours.len());
+        for hour in hours {
+            progress.working_on(&hour);
+            output.report(&merge_hour(lake, hour, Options { force: args.force }).await?)?;
+            progress.step();
+        }
+        vacuum_staging(lake).await?;
+        let count = failures.len();
+        match failures.into_iter().next() {
+            None => Ok(()),
+            Some(failure) => Err(failure.context(format!("{count} earlier hours could not be merged again"))),
+        }
+    }
+}
+
+/// Merges those earlier hours again that were merged before and whose files or SQL changed since.
+async fn look_back(
+    lake: &Lake,
+    first: Hour,
+    lookback: u32,
+    output: &mut Output<Report>,
+) -> Result<Vec<anyhow::Error>> {
+    let (mut missed, mut failures) = (Vec::new(), Vec::new());
+    let earliest = first.offset(-i32::try_from(lookback).unwrap_or(i32::MAX));
+    let mut prior = raw_objects(lake, earliest.previous()).await?;
+    for hour in Hour::range(earliest, first.previous()) {
+        let own = raw_objects(lake, hour).await?;
+        let work = Work::look(lake, hour, Inputs::new(lake, own.clone(), prior)).await?;
+        prior = own;
+        if work.is_new() {
+            missed.extend((!prior.is_empty()).then_some(hour));
+        } else if !work.is_fresh() {
+            match merge_hour(lake, hour, Options::default()).await {
+                Ok(report) if report.status == Status::Unchanged => {}
+                Ok(report) => output.report(&report)?,
+                Err(error) => failures.push(error),
+            }
+        }
+    }
+    if let (Some(from), Some(to)) = (missed.first(), missed.last()) {
+        tracing::warn!(
+            hours = missed.len(),
+            "earlier hours have files and were never merged: run `merge --from {from} --to {to}`"
+        );
+    }
+    Ok(failures)
+}

@@ -1,0 +1,14 @@
+//! Turns an hour of small files into one typed table of calls, each counted once.
+//!
+//! An hour's partition is a pure function of the raw objects of that hour and of the hour before, and of the SQL. Their
+//! fingerprint is stored with the partition: the same one means that there is nothing to do.
+
+mod args;
+mod inputs;
+mod job;
+mod publication;
+mod report;
+
+pub use args::{Args, MergeJob};
+pub use job::{Options, merge_hour};
+pub use report::{Report, Status};

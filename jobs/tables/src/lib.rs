@@ -1,0 +1,155 @@
+//! Creates the tables of a lake, and brings them to the newest version: each file of `sql/tables/` is applied once, in
+//! order, and remembered with its checksum in the catalog.
+
+use std::fmt;
+
+use anyhow::{Context as _, Result, bail};
+use async_trait::async_trait;
+use meterlake_core::catalog::Parameters;
+use meterlake_core::engine::Statement;
+use meterlake_core::lake::Lake;
+use meterlake_core::run::{Context, Job, Output};
+use meterlake_core::sql::{SqlFile, SqlValues};
+use serde::{Deserialize, Serialize};
+
+/// The key, followed by the version, under which the database remembers a file's checksum.
+const APPLIED: &str = "meterlake.tables.v";
+
+/// The job `tables`.
+pub struct TablesJob;
+
+/// `tables` takes no arguments of its own.
+#[derive(Debug, Default, clap::Args, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Args {}
+
+/// What became of one file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// `tables`
+    pub job: &'static str,
+    /// Name and version: `access_log@1`.
+    pub sql: String,
+    /// What happened.
+    pub status: Status,
+}
+
+/// What happened to a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Its statements were run.
+    Applied,
+    /// They had been run before.
+    Unchanged,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let status = match self.status {
+            Status::Applied => "applied",
+            Status::Unchanged => "applied before",
+        };
+        write!(f, "tables {}: {status}", self.sql)
+    }
+}
+
+#[async_trait]
+impl Job for TablesJob {
+    const NAME: &'static str = "tables";
+    const ABOUT: &'static str = "Creates the tables of a lake and brings them to the newest version";
+    type Args = Args;
+    type Report = Report;
+
+    async fn run(lake: &Lake, _args: &Args, context: &Context, output: &mut Output<Report>) -> Result<()> {
+        for step in plan(lake).await? {
+            if !context.dry_run {
+                output.report(&step.apply(lake).await?)?;
+            } else if step.is_applied {
+                output.plan(&format!("{} was applied before", step.file.label()), &[])?;
+            } else {
+                output.plan(&format!("{} would be applied", step.file.label()), &step.statements)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A file, rendered.
+#[derive(Debug, Clone)]
+pub struct Step {
+    file: SqlFile,
+    statements: Vec<String>,
+    is_applied: bool,
+}
+
+/// The files of `sql/tables/`, in order, each with whether it was applied.
+///
+/// # Errors
+/// A file is wrong, or differs from the one that was applied under its version.
+pub async fn plan(lake: &Lake) -> Result<Vec<Step>> {
+    let database = lake.catalog.database(&lake.config.database).await?;
+    let applied: Parameters = database.map(|database| database.parameters).unwrap_or_default();
+    let mut steps = Vec::new();
+    for file in lake.sql.tables()? {
+        let checksum = applied.get(&applied_key(&file));
+        if let Some(checksum) = checksum
+            && *checksum != file.checksum()
+        {
+            bail!(
+                "the SQL file {} was edited after it was applied: undo the edit, and put the change into a new file \
+                 with the next version",
+                file.path
+            );
+        }
+        steps.push(Step { statements: file.render(&values(lake, &file))?, is_applied: checksum.is_some(), file });
+    }
+    if let Some(newer) = applied.keys().filter_map(|key| key.strip_prefix(APPLIED)?.parse::<usize>().ok()).max()
+        && newer > steps.len()
+    {
+        bail!("the lake has version {newer} of its tables, this program only {}: use a newer one", steps.len());
+    }
+    Ok(steps)
+}
+
+impl Step {
+    /// Runs the file's statements, if they have not been run, and remembers that.
+    ///
+    /// # Errors
+    /// A statement fails. Every statement may be run again, so the next try starts the file over.
+    pub async fn apply(&self, lake: &Lake) -> Result<Report> {
+        if !self.is_applied {
+            for sql in &self.statements {
+                let statement = Statement {
+                    label: self.file.label(),
+                    sql: sql.clone(),
+                    database: lake.config.database.clone(),
+                    malformed: None,
+                };
+                lake.engine.execute(&statement).await?;
+            }
+            let (key, checksum) = (applied_key(&self.file), self.file.checksum());
+            let remembered = lake.catalog.set_database_parameter(&lake.config.database, &key, &checksum).await;
+            remembered.with_context(|| format!("cannot remember that {} was applied", self.file.label()))?;
+        }
+        let status = if self.is_applied { Status::Unchanged } else { Status::Applied };
+        Ok(Report { job: TablesJob::NAME, sql: self.file.label(), status })
+    }
+}
+
+fn applied_key(file: &SqlFile) -> String {
+    format!("{APPLIED}{}", file.version())
+}
+
+/// What a file's parameters stand for: every table's name and folder.
+fn values(lake: &Lake, file: &SqlFile) -> SqlValues {
+    let layout = &lake.layout;
+    let all = SqlValues::from([
+        ("database", (&lake.config.database).into()),
+        ("raw_table", (&layout.raw.name).into()),
+        ("raw_location", (&layout.raw.folder).into()),
+        ("merged_table", (&layout.merged.name).into()),
+        ("merged_location", (&layout.merged.folder).into()),
+    ]);
+    all.into_iter().filter(|(name, _)| file.has_parameter(name)).collect()
+}
