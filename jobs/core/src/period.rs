@@ -242,7 +242,8 @@ fn number(text: &str, digits: usize) -> Option<u32> {
 }
 
 fn wrong<P: Period>(text: &str) -> anyhow::Error {
-    anyhow!("`{text}` is not a {unit}: write it in UTC like {example}", unit = P::UNIT, example = P::EXAMPLE)
+    let article = if P::UNIT.starts_with('h') { "an" } else { "a" };
+    anyhow!("`{text}` is not {article} {}: write it in UTC like {}", P::UNIT, P::EXAMPLE)
 }
 
 macro_rules! serde_as_text {

@@ -298,7 +298,8 @@ fn output_format(table: &Table) -> Result<OutputFormat> {
 }
 
 fn append_text(batch: &RecordBatch, rows: &mut Vec<Vec<Option<String>>>) -> Result<()> {
-    let options = FormatOptions::default();
+    // As Athena prints them.
+    let options = FormatOptions::default().with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.3f"));
     let columns: Result<Vec<_>, _> =
         batch.columns().iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options)).collect();
     let columns = columns?;

@@ -53,7 +53,7 @@ fn rule(name: &str) -> Option<Rule> {
         // Time
         "date" => Code(|function| Ok(cast(one(function)?, DataType::Date))),
         "localtimestamp" => Code(|_| Ok(cast(call("now", vec![]), DataType::Timestamp(Some(3), TimezoneInfo::None)))),
-        "current_timestamp" => Name("now"),
+        "now" | "current_timestamp" => Code(now),
         // Arrays
         "contains" => Name("array_has"),
         "array_sort" => Code(array_sort),
@@ -181,11 +181,8 @@ fn power(function: Function) -> Result<Expr> {
 /// DataFusion's `concat` passes over NULLs, and its `||` does not.
 fn concat(mut function: Function) -> Result<Expr> {
     let args = take(&mut function)?.into_iter();
-    let joined = args.reduce(|a, b| Expr::BinaryOp {
-        left: Box::new(a),
-        op: BinaryOperator::StringConcat,
-        right: Box::new(b),
-    });
+    let joined =
+        args.reduce(|a, b| Expr::BinaryOp { left: Box::new(a), op: BinaryOperator::StringConcat, right: Box::new(b) });
     joined.ok_or_else(|| anyhow::anyhow!("concat takes at least two arguments"))
 }
 
@@ -264,6 +261,11 @@ fn braced_groups(replacement: &str) -> String {
         }
     }
     braced
+}
+
+/// Trino's clock has three digits of a second.
+fn now(_: Function) -> Result<Expr> {
+    Ok(cast(call("now", vec![]), DataType::Timestamp(Some(3), TimezoneInfo::WithTimeZone)))
 }
 
 fn array_sort(function: Function) -> Result<Expr> {

@@ -5,7 +5,7 @@ use datafusion::error::DataFusionError;
 
 /// One line about why a query could not be planned or run, without traces, wrappers and guesses.
 #[must_use]
-pub fn explain_plan_error(error: DataFusionError) -> anyhow::Error {
+pub(crate) fn explain_plan_error(error: DataFusionError) -> anyhow::Error {
     anyhow::anyhow!(explain(&error))
 }
 

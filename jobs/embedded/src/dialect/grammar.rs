@@ -57,7 +57,8 @@ const DEPTH: usize = 200;
 
 /// Reads one statement, and whether it mentions `"$path"`.
 pub(super) fn parse(sql: &str) -> Result<(Statement, bool)> {
-    let mut tokens = Tokenizer::new(&TrinoDialect, sql).tokenize_with_location().map_err(ParserError::from).map_err(unreadable)?;
+    let mut tokens =
+        Tokenizer::new(&TrinoDialect, sql).tokenize_with_location().map_err(ParserError::from).map_err(unreadable)?;
     if let Some(backtick) = tokens.iter().find(|token| token.token == Token::Char('`')) {
         let line = backtick.span.start.line;
         bail!("line {line}: a query quotes names with double quotes; backticks belong to DDL");
@@ -132,7 +133,10 @@ mod tests {
 
     #[test]
     fn names_are_folded_and_texts_are_not() {
-        assert_eq!(read(r#"SELECT "UserId", Key FROM T WHERE a = 'X'"#), r#"SELECT "userid", key FROM t WHERE a = 'X'"#);
+        assert_eq!(
+            read(r#"SELECT "UserId", Key FROM T WHERE a = 'X'"#),
+            r#"SELECT "userid", key FROM t WHERE a = 'X'"#
+        );
     }
 
     #[test]
@@ -152,7 +156,10 @@ mod tests {
     #[test]
     fn a_slip_is_pointed_at() {
         let error = parse("SELECT a FORM t WHERE x").unwrap_err().to_string();
-        assert!(error.starts_with("the query cannot be read: Expected: end of statement, found: t at Line: 1"), "{error}");
+        assert!(
+            error.starts_with("the query cannot be read: Expected: end of statement, found: t at Line: 1"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -13,11 +13,12 @@ mod grammar;
 mod names;
 mod rewriter;
 mod types;
+pub(crate) mod unnest;
 
 #[cfg(test)]
 mod tests;
 
-pub use errors::explain_plan_error;
+pub(crate) use errors::explain_plan_error;
 
 use anyhow::{Result, bail};
 use datafusion::prelude::SessionConfig;
@@ -26,22 +27,22 @@ use datafusion::sql::sqlparser::ast::Statement;
 
 /// A query in the form that DataFusion plans.
 #[derive(Debug, Clone)]
-pub struct Rewritten {
+pub(crate) struct Rewritten {
     /// For `SessionState::statement_to_plan`.
-    pub statement: PlannedStatement,
+    pub(crate) statement: PlannedStatement,
     /// Whether the query mentions `"$path"`. Then every table must have it as its last column: the rewriting has
     /// already kept it out of `*`.
-    pub mentions_path: bool,
+    pub(crate) mentions_path: bool,
 }
 
 /// The hidden column with the object that a row was read from.
-pub const PATH_COLUMN: &str = "$path";
+pub(crate) const PATH_COLUMN: &str = "$path";
 
 /// Reads a Trino query and rewrites it for DataFusion.
 ///
 /// # Errors
 /// When the text is not one query, or uses what the embedded engine does not have; the message names it.
-pub fn rewrite(sql: &str) -> Result<Rewritten> {
+pub(crate) fn rewrite(sql: &str) -> Result<Rewritten> {
     let (mut statement, mentions_path) = grammar::parse(sql)?;
     if !matches!(statement, Statement::Query(_)) {
         bail!("this is not a query: {}", first_words(sql));
@@ -55,7 +56,7 @@ pub fn rewrite(sql: &str) -> Result<Rewritten> {
 
 /// Sets the options under which a rewritten query means what it means in Trino.
 #[must_use]
-pub fn session_config(config: SessionConfig) -> SessionConfig {
+pub(crate) fn session_config(config: SessionConfig) -> SessionConfig {
     let mut config = config;
     let options = config.options_mut();
     // `0.1` is a decimal in Trino. Money must not pass through a double.

@@ -101,11 +101,15 @@ impl PathHider {
                     [only] if only.is_table => projection.push(SelectItem::Wildcard(without_path(options))),
                     sources if sources.iter().any(|source| source.is_table) => {
                         if select.from.iter().any(joins_by_name) {
-                            bail!("the embedded engine cannot expand * over JOIN … USING beside \"$path\": name the columns");
+                            bail!(
+                                "the embedded engine cannot expand * over JOIN … USING beside \"$path\": name the columns"
+                            );
                         }
                         for source in sources {
                             let Some(name) = source.name.clone() else {
-                                bail!("the embedded engine cannot expand * beside \"$path\" over a subquery without a name");
+                                bail!(
+                                    "the embedded engine cannot expand * beside \"$path\" over a subquery without a name"
+                                );
                             };
                             projection.push(qualified(name, source.is_table, options.clone()));
                         }
@@ -207,10 +211,7 @@ mod tests {
 
     #[test]
     fn a_star_of_a_table_leaves_the_path_out() {
-        assert_eq!(
-            hidden(r#"SELECT *, "$PATH" FROM raw"#),
-            r#"SELECT * EXCLUDE "$path", "$path" FROM raw"#
-        );
+        assert_eq!(hidden(r#"SELECT *, "$PATH" FROM raw"#), r#"SELECT * EXCLUDE "$path", "$path" FROM raw"#);
         assert_eq!(
             hidden(r#"SELECT r.*, "$path" FROM db.raw AS r"#),
             r#"SELECT r.* EXCLUDE "$path", "$path" FROM db.raw AS r"#

@@ -6,8 +6,8 @@ use super::names::{strip_catalog, strip_catalog_of_column};
 use super::types::{is_double, rewrite_cast, rewrite_literal};
 use anyhow::{Result, anyhow, bail};
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, Expr, Fetch, Ident, LimitClause, ObjectName, OrderByKind, Query, Select, SelectItem, SetExpr, Statement,
-    TableFactor, TrimWhereField, Value, ValueWithSpan, VisitMut, VisitorMut,
+    CastKind, DataType, Expr, Fetch, Ident, LimitClause, ObjectName, OrderByKind, Query, Select, SelectItem, SetExpr,
+    Statement, TableFactor, TrimWhereField, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 use std::ops::ControlFlow;
 
@@ -157,12 +157,18 @@ fn backslashed(pattern: &str, escape: Option<char>) -> String {
 fn rewrite_expr(expr: Expr) -> Result<Expr> {
     Ok(match expr {
         Expr::Function(function) => rewrite_call(function)?,
-        Expr::Cast { kind: kind @ (CastKind::Cast | CastKind::TryCast), expr, data_type, array: false, format: None } => {
-            rewrite_cast(kind, *expr, data_type)?
-        }
+        Expr::Cast {
+            kind: kind @ (CastKind::Cast | CastKind::TryCast),
+            expr,
+            data_type,
+            array: false,
+            format: None,
+        } => rewrite_cast(kind, *expr, data_type)?,
         Expr::TypedString(literal) => rewrite_literal(&literal)?,
         Expr::Value(value) => match &value.value {
-            Value::Number(number, _) if is_double(number) => super::build::cast(text(number), DataType::DoublePrecision),
+            Value::Number(number, _) if is_double(number) => {
+                super::build::cast(text(number), DataType::DoublePrecision)
+            }
             _ => Expr::Value(value),
         },
         Expr::Like { negated, any: false, expr, pattern, escape_char } => {

@@ -44,11 +44,31 @@ async fn queries_give_what_trino_gives() {
     assert!(failures.is_empty(), "{} of {} cases:\n{}", failures.len(), cases.len(), failures.join("\n"));
 }
 
+#[tokio::test]
+async fn the_path_is_a_column_that_no_star_shows() -> anyhow::Result<()> {
+    let ctx = SessionContext::new_with_config(session_config(SessionConfig::new()));
+    let raw = run(&ctx, r#"SELECT 1 AS id, 's3://lake/a' AS "$path""#).await?;
+    ctx.register_batch("raw", raw[0].clone())?;
+    for (sql, expected) in [
+        (r#"SELECT * FROM raw WHERE "$PATH" LIKE '%/a'"#, "1"),
+        (r#"SELECT *, "$path" FROM raw"#, "1 | s3://lake/a"),
+        (r#"SELECT a.*, b."$path" FROM raw AS a JOIN raw AS b ON a.id = b.id"#, "1 | s3://lake/a"),
+        (r#"SELECT * FROM raw AS a CROSS JOIN raw AS b WHERE a."$path" = b."$path""#, "1 | 1"),
+        (r#"WITH raw AS (SELECT *, "$path" AS p FROM raw) SELECT * FROM raw"#, "1 | s3://lake/a"),
+        (r#"SELECT * FROM (SELECT "$path" FROM raw)"#, "s3://lake/a"),
+    ] {
+        let found = run(&ctx, sql).await.map_err(explain_plan_error)?;
+        assert_eq!(rows(&found[0])?, [expected], "{sql}");
+    }
+    Ok(())
+}
+
 async fn answer(sql: &str) -> anyhow::Result<Vec<String>> {
     let ctx = SessionContext::new_with_config(session_config(SessionConfig::new()));
     crate::functions::register(&ctx)?;
     // A small usage log for the cases that need a table.
-    let calls = "SELECT * FROM (VALUES ('u1', 1, 'GET', 200, 10), ('u1', 2, 'POST', 500, NULL), ('u2', 3, 'GET', 200, 30),
+    let calls =
+        "SELECT * FROM (VALUES ('u1', 1, 'GET', 200, 10), ('u1', 2, 'POST', 500, NULL), ('u2', 3, 'GET', 200, 30),
         ('u3', 4, NULL, 404, 5)) AS t(customer, seq, method, status, bytes)";
     run(&ctx, calls).await.map(|batches| ctx.register_batch("calls", batches[0].clone()))??;
     let batches = run(&ctx, sql).await.map_err(explain_plan_error)?;

@@ -69,7 +69,10 @@ pub(super) fn rewrite_cast(kind: CastKind, value: Expr, mut data_type: DataType)
 pub(super) fn gives_json(expr: &Expr) -> bool {
     match expr {
         Expr::Function(function) => {
-            matches!(function.name.to_string().as_str(), "json_parse" | "try_json_parse" | "json_extract" | "cast_to_json")
+            matches!(
+                function.name.to_string().as_str(),
+                "json_parse" | "try_json_parse" | "json_extract" | "cast_to_json"
+            )
         }
         Expr::Nested(inner) => gives_json(inner),
         _ => false,

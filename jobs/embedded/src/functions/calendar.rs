@@ -24,9 +24,9 @@ pub(super) fn functions() -> Family {
         (&["second"], |args| part(args, |time| time.second().into())),
         (&["millisecond"], |args| part(args, |time| (time.nanosecond() / 1_000_000).into())),
     ];
-    let parts = parts.into_iter().flat_map(|(names, run)| {
-        names.iter().map(move |name| function(name, &[Moment], Gives::Int, run))
-    });
+    let parts = parts
+        .into_iter()
+        .flat_map(|(names, run)| names.iter().map(move |name| function(name, &[Moment], Gives::Int, run)));
     let arithmetic = [
         function("date_add", &[Text, Int, Moment], Gives::Argument(2), date_add),
         function("date_diff", &[Text, Moment, Moment], Gives::Int, date_diff),
@@ -234,17 +234,11 @@ mod tests {
     #[test]
     fn a_day_over_a_clock_change_has_not_24_hours() {
         let before = "with_timezone(TIMESTAMP '2024-03-30 12:00:00', 'Europe/Berlin')";
-        assert_eq!(
-            answer(&format!("SELECT date_diff('hour', {before}, date_add('day', 1, {before}))")),
-            "23"
-        );
+        assert_eq!(answer(&format!("SELECT date_diff('hour', {before}, date_add('day', 1, {before}))")), "23");
     }
 
     #[test]
     fn a_date_has_no_hours() {
-        assert_eq!(
-            answer("SELECT date_add('hour', 1, DATE '2024-01-01')"),
-            "'hour' is not a valid DATE field"
-        );
+        assert_eq!(answer("SELECT date_add('hour', 1, DATE '2024-01-01')"), "'hour' is not a valid DATE field");
     }
 }

@@ -56,7 +56,17 @@ enum Length {
 }
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
 const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
@@ -107,7 +117,9 @@ fn mysql_pattern(pattern: &str) -> Result<Vec<Piece>> {
                 pieces.extend(mysql_pattern("%h:%i:%s %p")?);
                 continue;
             }
-            Some(c @ ('D' | 'U' | 'u' | 'V' | 'w' | 'X')) => return exec_err!("%{c} not supported in date format string"),
+            Some(c @ ('D' | 'U' | 'u' | 'V' | 'w' | 'X')) => {
+                return exec_err!("%{c} not supported in date format string");
+            }
             Some(other) => Piece::Literal(other.into()),
         });
     }
@@ -316,12 +328,10 @@ mod tests {
 
     #[test]
     fn a_text_is_read_by_its_pattern() {
-        let time = |text: &str, pattern: &str| read(text, &mysql_pattern(pattern).unwrap()).map(|time| time.to_string());
+        let time =
+            |text: &str, pattern: &str| read(text, &mysql_pattern(pattern).unwrap()).map(|time| time.to_string());
         assert_eq!(time("2022/10/20/05", "%Y/%m/%d/%H").as_deref(), Some("2022-10-20 05:00:00"));
-        assert_eq!(
-            time("19/Dec/2023:12:43:41", "%d/%b/%Y:%H:%i:%s").as_deref(),
-            Some("2023-12-19 12:43:41")
-        );
+        assert_eq!(time("19/Dec/2023:12:43:41", "%d/%b/%Y:%H:%i:%s").as_deref(), Some("2023-12-19 12:43:41"));
         assert_eq!(time("69 12:30 PM", "%y %h:%i %p").as_deref(), Some("2069-01-01 12:30:00"));
         assert_eq!(time("2022-10-20 tail", "%Y-%m-%d"), None);
         assert_eq!(time("2022-13-20", "%Y-%m-%d"), None);

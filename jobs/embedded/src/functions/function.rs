@@ -163,7 +163,7 @@ impl Function {
                     Takes::Number => "a number",
                     Takes::Any => "a value",
                 };
-                let given = super::typeof_::trino_name(given);
+                let given = super::type_names::trino_name(given);
                 return plan_err!("{} takes {wanted} as argument {}, not {given}", self.name, position + 1);
             }
         })
@@ -179,10 +179,7 @@ pub(super) fn is_text(data_type: &DataType) -> bool {
 }
 
 fn is_binary(data_type: &DataType) -> bool {
-    matches!(
-        data_type,
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_)
-    )
+    matches!(data_type, DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_))
 }
 
 /// Argument `i` of a call that declares it as text.

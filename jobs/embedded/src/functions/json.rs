@@ -68,9 +68,7 @@ fn json_size(args: &[ArrayRef]) -> Result<ArrayRef> {
 
 fn json_array_length(args: &[ArrayRef]) -> Result<ArrayRef> {
     let json = texts(args, 0)?;
-    collect::<Int64Array, _>(json.len(), |row| {
-        Ok(text_at(json, row).and_then(array).map(|items| items.len() as i64))
-    })
+    collect::<Int64Array, _>(json.len(), |row| Ok(text_at(json, row).and_then(array).map(|items| items.len() as i64)))
 }
 
 /// A JSON array as an array of texts; `CAST(json AS array(…))` casts those further.

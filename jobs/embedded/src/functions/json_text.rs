@@ -66,7 +66,7 @@ fn writer(values: &ArrayRef) -> Result<Writer> {
         DataType::Date32 | DataType::Timestamp(..) => quoted(print::texts(values)?),
         text if is_text(text) => quoted(cast(values, &DataType::Utf8View)?.as_string_view().clone()),
         other => {
-            let name = super::typeof_::trino_name(other);
+            let name = super::type_names::trino_name(other);
             return not_impl_err!("the embedded engine cannot CAST {name} AS JSON");
         }
     })

@@ -16,13 +16,14 @@ mod json_text;
 mod moment;
 mod numbers;
 mod sha1;
-#[cfg(test)]
-pub(crate) mod testing;
 mod text;
-mod typeof_;
+mod type_names;
 mod url;
 mod xxhash;
 mod zone;
+
+#[cfg(test)]
+pub(crate) mod testing;
 
 use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;
@@ -30,11 +31,11 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::SessionContext;
 use std::sync::Arc;
 
-/// Makes Trino's functions and casts known to a session.
+/// Makes Trino's functions and casts known to a session, and how it unnests.
 ///
 /// # Errors
 /// When the session refuses a registration.
-pub fn register(ctx: &SessionContext) -> Result<()> {
+pub(crate) fn register(ctx: &SessionContext) -> Result<()> {
     let families = [
         adapted::functions(),
         calendar::functions(),
@@ -45,13 +46,14 @@ pub fn register(ctx: &SessionContext) -> Result<()> {
         json_text::functions(),
         numbers::functions(),
         text::functions(),
-        typeof_::functions(),
+        type_names::functions(),
         url::functions(),
         zone::functions(),
     ];
     for function in families.into_iter().flatten() {
         ctx.register_udf(function);
     }
+    ctx.add_analyzer_rule(Arc::new(crate::dialect::unnest::LateralUnnest));
     ctx.state_ref().write().register_function_rewrite(Arc::new(cast::TrinoCasts))
 }
 

@@ -71,7 +71,8 @@ impl Moments {
 
     /// A column like this one, of times in UTC.
     pub(super) fn like(&self, utc: Vec<Option<NaiveDateTime>>) -> Result<ArrayRef> {
-        let values: Int64Array = utc.into_iter().map(|time| time.map(|time| self.stored(time)).transpose()).collect::<Result<_>>()?;
+        let values: Int64Array =
+            utc.into_iter().map(|time| time.map(|time| self.stored(time)).transpose()).collect::<Result<_>>()?;
         let narrow = if self.is_date() { DataType::Int32 } else { DataType::Int64 };
         Ok(cast(&cast(&values, &narrow)?, &self.data_type)?)
     }

@@ -42,7 +42,11 @@ fn from_unixtime(args: &[ArrayRef]) -> Result<ArrayRef> {
                 }
                 let millis = (seconds.value(row) * 1000.0 + 0.5).floor();
                 // Beyond 2^53 a double no longer tells one millisecond from the next.
-                if millis.is_nan() || millis.abs() > 9_007_199_254_740_992.0 { Err(too_far()) } else { Ok(Some(millis as i64)) }
+                if millis.is_nan() || millis.abs() > 9_007_199_254_740_992.0 {
+                    Err(too_far())
+                } else {
+                    Ok(Some(millis as i64))
+                }
             })
         }
         DataType::Decimal128(_, scale) => {

@@ -107,10 +107,7 @@ mod tests {
     fn a_part_that_is_not_there_is_null() {
         assert_eq!(answer("SELECT split_part('a/b', '/', 2)"), "b");
         assert_eq!(answer("SELECT split_part('a/b', '/', 3) IS NULL"), "true");
-        assert_eq!(
-            answer("SELECT split_part('a', '/', 0)"),
-            "split_part: the index must be greater than zero"
-        );
+        assert_eq!(answer("SELECT split_part('a', '/', 0)"), "split_part: the index must be greater than zero");
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use super::Family;
 use super::function::{Gives, Takes, collect, function, text_at, texts};
+use ::url::Url;
 use datafusion::arrow::array::{Array, ArrayRef, StringViewArray};
 use datafusion::common::Result;
-use ::url::Url;
 
 /// The functions of this family.
 pub(super) fn functions() -> Family {

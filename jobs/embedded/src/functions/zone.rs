@@ -17,9 +17,8 @@ use std::sync::Arc;
 /// The functions of this family.
 pub(super) fn functions() -> Family {
     use Takes::{Moment, Text};
-    let zoned = |name, keeps| {
-        ScalarUDF::from(Zoned { name, keeps, signature: Signature::user_defined(Volatility::Immutable) })
-    };
+    let zoned =
+        |name, keeps| ScalarUDF::from(Zoned { name, keeps, signature: Signature::user_defined(Volatility::Immutable) });
     vec![
         zoned("at_timezone", Keeps::Instant),
         zoned("with_timezone", Keeps::Clock),

@@ -6,7 +6,7 @@ pub(super) mod print;
 
 use super::function::is_text;
 use super::moment::{Moments, out_of_range, per_second};
-use super::typeof_::trino_name;
+use super::type_names::trino_name;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array};
 use datafusion::arrow::compute::{CastOptions, cast, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
@@ -16,11 +16,13 @@ use datafusion::common::{DFSchema, Result, ScalarValue, exec_datafusion_err, int
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::{
-    Cast, ColumnarValue, Expr, ExprSchemable, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TryCast,
-    Volatility,
+    Between, BinaryExpr, Cast, ColumnarValue, Expr, ExprSchemable, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, TryCast, Volatility,
 };
 
-/// Puts Trino's casts in the place of DataFusion's, by the types that meet.
+/// Puts Trino's casts in the place of DataFusion's, by the types that meet. That goes for the casts that no query writes,
+/// too: a plain timestamp that meets one with a zone is a time in the session's zone, where DataFusion reads it in the
+/// other's.
 #[derive(Debug)]
 pub(super) struct TrinoCasts;
 
@@ -33,6 +35,7 @@ impl FunctionRewrite for TrinoCasts {
         let (inner, field, lenient) = match &expr {
             Expr::Cast(Cast { expr, field }) => (expr, field, false),
             Expr::TryCast(TryCast { expr, field }) => (expr, field, true),
+            Expr::BinaryExpr(_) | Expr::Between(_) => return compared_in_session_zone(expr, schema),
             _ => return Ok(Transformed::no(expr)),
         };
         let to = field.data_type().clone();
@@ -45,6 +48,28 @@ impl FunctionRewrite for TrinoCasts {
         let udf = ScalarUDF::from(TrinoCast { name, to, lenient, signature });
         Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(udf.into(), vec![inner.as_ref().clone()]))))
     }
+}
+
+fn compared_in_session_zone(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let sides = match &mut expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if op.supports_propagation() => vec![left, right],
+        Expr::Between(Between { expr, low, high, .. }) => vec![expr, low, high],
+        _ => return Ok(Transformed::no(expr)),
+    };
+    let types: Vec<_> = sides.iter().map(|side| side.get_type(schema).unwrap_or(DataType::Null)).collect();
+    let zoned = types.iter().any(|side| matches!(side, DataType::Timestamp(_, Some(_))));
+    let mut changed = false;
+    for (side, data_type) in sides.into_iter().zip(types) {
+        let unit = match data_type {
+            DataType::Timestamp(unit, None) if zoned => unit,
+            DataType::Date32 if zoned => TimeUnit::Millisecond,
+            _ => continue,
+        };
+        let plain = std::mem::take(side.as_mut());
+        **side = Expr::Cast(Cast::new(Box::new(plain), DataType::Timestamp(unit, Some("UTC".into()))));
+        changed = true;
+    }
+    Ok(if changed { Transformed::yes(expr) } else { Transformed::no(expr) })
 }
 
 fn differs(from: &DataType, to: &DataType) -> bool {
@@ -174,9 +199,22 @@ mod tests {
     }
 
     #[test]
+    fn a_plain_time_meets_a_zoned_one_in_utc() {
+        let midnight = "TIMESTAMP '2024-01-01 00:00:00 Asia/Seoul'";
+        for (plain, expected) in [("2023-12-31 15:00:00", "true"), ("2023-12-31 14:59:59", "false")] {
+            assert_eq!(answer(&format!("SELECT TIMESTAMP '{plain}' >= {midnight}")), expected);
+            assert_eq!(answer(&format!("SELECT TIMESTAMP '{plain}' BETWEEN {midnight} AND now()")), expected);
+        }
+        assert_eq!(answer(&format!("SELECT DATE '2023-12-31' < {midnight}")), "true");
+    }
+
+    #[test]
     fn a_zoned_time_becomes_its_clock_time() {
         let seoul = "TIMESTAMP '2024-01-01 20:00:00.123' AT TIME ZONE 'Asia/Seoul'";
-        assert_eq!(answer(&format!("SELECT CAST(CAST({seoul} AS timestamp(3)) AS varchar)")), "2024-01-02 05:00:00.123");
+        assert_eq!(
+            answer(&format!("SELECT CAST(CAST({seoul} AS timestamp(3)) AS varchar)")),
+            "2024-01-02 05:00:00.123"
+        );
         assert_eq!(answer(&format!("SELECT CAST({seoul} AS date)")), "2024-01-02");
         assert_eq!(answer(&format!("SELECT date({seoul})")), "2024-01-02");
     }

@@ -1,7 +1,7 @@
 //! Text to a value, or to nothing where Trino says "Cannot cast".
 
 use super::super::moment::{parse_date, parse_time, stored};
-use super::super::typeof_::trino_name;
+use super::super::type_names::trino_name;
 use chrono::{NaiveDate, NaiveDateTime, TimeZone};
 use datafusion::arrow::array::timezone::Tz;
 use datafusion::arrow::array::{

@@ -7,7 +7,7 @@ use datafusion::arrow::datatypes::{DataType, Float32Type, Float64Type, TimeUnit}
 use datafusion::common::Result;
 
 /// A column as `CAST(x AS varchar)` writes it.
-pub(in super::super) fn texts(values: &ArrayRef) -> Result<StringViewArray> {
+pub(crate) fn texts(values: &ArrayRef) -> Result<StringViewArray> {
     match values.data_type() {
         DataType::Timestamp(unit, zone) => {
             let pattern = match unit {
@@ -43,7 +43,7 @@ fn scientific(text: String) -> String {
 }
 
 /// A double as Java writes it: plain from a thousandth up to ten million, else with an exponent.
-pub(in super::super) fn java_double(number: f64) -> String {
+pub(crate) fn java_double(number: f64) -> String {
     let size = number.abs();
     if size == 0.0 || (1e-3..1e7).contains(&size) { format!("{number:?}") } else { scientific(format!("{number:e}")) }
 }

@@ -72,6 +72,6 @@ mod tests {
         assert_eq!(answer("SELECT typeof(1.50)"), "decimal(3,2)");
         assert_eq!(answer("SELECT typeof(TIMESTAMP '2024-01-01 00:00:00')"), "timestamp(3)");
         assert_eq!(answer("SELECT typeof(ARRAY['a'])"), "array(varchar)");
-        assert_eq!(answer("SELECT typeof(now())"), "timestamp(9) with time zone");
+        assert_eq!(answer("SELECT typeof(now())"), "timestamp(3) with time zone");
     }
 }

@@ -1,0 +1,89 @@
+//! Runs a query over a lake and prints its rows.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use async_trait::async_trait;
+use meterlake_core::engine::{Rows, Statement};
+use meterlake_core::lake::Lake;
+use meterlake_core::run::{Context, Job, Output, WrongArguments};
+use serde::{Deserialize, Serialize};
+
+/// The job `query`.
+pub struct QueryJob;
+
+/// The query.
+#[derive(Debug, Clone, Default, clap::Args, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Args {
+    /// The statement, in Athena's dialect
+    #[arg(value_name = "SQL", conflicts_with = "file")]
+    pub statement: Option<String>,
+    /// A file with the statement
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+/// The rows of a query, printed as a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Report(pub Rows);
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Rows { columns, rows, .. } = &self.0;
+        let cell = |value: &Option<String>| value.clone().unwrap_or_else(|| "NULL".to_owned());
+        let lines: Vec<Vec<String>> =
+            std::iter::once(columns.clone()).chain(rows.iter().map(|row| row.iter().map(cell).collect())).collect();
+        let widths: Vec<usize> = (0..columns.len())
+            .map(|at| lines.iter().map(|line| line[at].chars().count()).max().unwrap_or_default())
+            .collect();
+        for (number, line) in lines.iter().enumerate() {
+            let cells: Vec<String> =
+                line.iter().zip(&widths).map(|(text, width)| format!("{text:<width$}")).collect();
+            writeln!(f, "{}", cells.join("  ").trim_end())?;
+            if number == 0 {
+                let rules: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();
+                writeln!(f, "{}", rules.join("  "))?;
+            }
+        }
+        write!(f, "({} rows)", rows.len())
+    }
+}
+
+#[async_trait]
+impl Job for QueryJob {
+    const NAME: &'static str = "query";
+    const ABOUT: &'static str = "Runs a query over a lake and prints its rows";
+    type Args = Args;
+    type Report = Report;
+
+    async fn run(lake: &Lake, args: &Args, context: &Context, output: &mut Output<Report>) -> Result<()> {
+        let sql = match (&args.statement, &args.file) {
+            (Some(statement), _) => statement.clone(),
+            (None, Some(file)) => {
+                std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?
+            }
+            (None, None) => return Err(WrongArguments("give a query, or --file".to_owned()).into()),
+        };
+        if context.dry_run {
+            return output.plan("the query would run", &[sql]);
+        }
+        output.report(&Report(run(lake, &sql).await?))
+    }
+}
+
+/// Runs a query.
+///
+/// # Errors
+/// The engine refuses it or it fails.
+pub async fn run(lake: &Lake, sql: &str) -> Result<Rows> {
+    let statement = Statement {
+        label: "the query".to_owned(),
+        sql: sql.to_owned(),
+        database: lake.config.database.clone(),
+        malformed: None,
+    };
+    lake.engine.query(&statement).await
+}
