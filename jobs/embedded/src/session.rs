@@ -67,7 +67,7 @@ impl Sessions {
 
 /// DataFusion's planner, which also knows filters by key.
 #[derive(Debug)]
-struct KeyFilterQueryPlanner;
+pub(crate) struct KeyFilterQueryPlanner;
 
 #[async_trait]
 impl QueryPlanner for KeyFilterQueryPlanner {

@@ -67,6 +67,7 @@ fn rule(name: &str) -> Option<Rule> {
         // Aggregates
         "arbitrary" => Name("any_value"),
         "every" => Name("bool_and"),
+        "variance" => Name("var_samp"),
         "count_if" => Code(count_if),
         "max_by" => Code(|function| extreme_by(function, false)),
         "min_by" => Code(|function| extreme_by(function, true)),

@@ -4,6 +4,15 @@
 //! DataFusion plans it with Trino's meaning: [`names`] for tables, columns and `"$path"`, [`types`] for types and
 //! literals, [`calls`] for functions, [`rewriter`] for the rest of the grammar. What depends on the types that meet (a
 //! cast, say) is not known here: `functions` sees to it when the query is planned.
+//!
+//! `cases.slt` shows what is the same. What is not, where a query can see it:
+//! - A quotient of decimals keeps four digits more than its dividend, and an average of them four more than they have;
+//!   Trino keeps the scale of the operands. So `millis / 1000.0` is exact here and cut to tenths of a second on Athena:
+//!   write `millis / 1e3`, which is exact on both.
+//! - An integer literal is a bigint, and a sum of decimals has ten digits more than they have, not 38.
+//! - `from_unixtime` and `from_iso8601_timestamp` give plain timestamps in UTC.
+//! - A bigint that overflows wraps around instead of failing.
+//! - The difference of two dates is a number of days, not an interval.
 
 mod attempt;
 mod build;

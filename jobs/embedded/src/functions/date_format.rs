@@ -72,7 +72,7 @@ const MONTHS: [&str; 12] = [
 const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 impl Length {
-    fn of<'a>(self, name: &'a str) -> &'a str {
+    fn of(self, name: &str) -> &str {
         match self {
             Self::Short => &name[..3],
             Self::Full => name,

@@ -10,5 +10,8 @@ mod node;
 mod rules;
 mod set;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use node::KeyFilterPlanner;
 pub(crate) use rules::{AbsentKeyRule, FirstOfKeyRule};

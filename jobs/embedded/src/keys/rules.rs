@@ -9,7 +9,8 @@ use datafusion::error::Result as PlanResult;
 use datafusion::logical_expr::expr::{WindowFunction, WindowFunctionDefinition};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
-    BinaryExpr, Expr, ExprSchemable, Extension, Filter, LogicalPlan, LogicalPlanBuilder, Operator, Window, lit,
+    BinaryExpr, Expr, ExprSchemable, Extension, Filter, LogicalPlan, LogicalPlanBuilder, Operator, Projection,
+    Window, lit,
 };
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
@@ -31,9 +32,21 @@ impl OptimizerRule for FirstOfKeyRule {
 
     fn rewrite(&self, plan: LogicalPlan, _config: &dyn OptimizerConfig) -> PlanResult<Transformed<LogicalPlan>> {
         let LogicalPlan::Filter(filter) = &plan else { return Ok(Transformed::no(plan)) };
-        let LogicalPlan::Window(window) = &*filter.input else { return Ok(Transformed::no(plan)) };
+        // Columns that nobody needs may have been left out in between.
+        let (window, projection) = match &*filter.input {
+            LogicalPlan::Window(window) => (window, None),
+            LogicalPlan::Projection(projection) => match &*projection.input {
+                LogicalPlan::Window(window) => (window, Some(projection)),
+                _ => return Ok(Transformed::no(plan)),
+            },
+            _ => return Ok(Transformed::no(plan)),
+        };
         let Some(keys) = row_number_keys(window) else { return Ok(Transformed::no(plan)) };
-        let number = window.schema.columns().pop();
+        let mut number = window.schema.columns().pop();
+        if let Some(projection) = projection {
+            let is_number = |column: &Expr| matches!(column, Expr::Column(column) if Some(column) == number.as_ref());
+            number = projection.expr.iter().position(is_number).map(|at| projection.schema.columns().swap_remove(at));
+        }
         let is_first = |predicate: &Expr| matches!(predicate,
             Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right })
             if matches!(&**left, Expr::Column(column) if Some(column) == number.as_ref()) && is_one(right));
@@ -49,7 +62,11 @@ impl OptimizerRule for FirstOfKeyRule {
         columns.push(lit(ScalarValue::from(1_u64)).alias_qualified(qualifier.cloned(), field.name()));
         let node = KeyFilter { input, keys, absent_from: None };
         let filtered = LogicalPlan::Extension(Extension { node: Arc::new(node) });
-        let numbered = LogicalPlanBuilder::from(filtered).project(columns)?.build()?;
+        let mut numbered = LogicalPlanBuilder::from(filtered).project(columns)?.build()?;
+        if let Some(Projection { expr, schema, .. }) = projection {
+            let projection = Projection::try_new_with_schema(expr.clone(), Arc::new(numbered), Arc::clone(schema))?;
+            numbered = LogicalPlan::Projection(projection);
+        }
         Ok(Transformed::yes(match conjunction(others) {
             Some(others) => LogicalPlan::Filter(Filter::try_new(others, Arc::new(numbered))?),
             None => numbered,

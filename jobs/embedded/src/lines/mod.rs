@@ -8,6 +8,9 @@ mod log;
 mod source;
 mod text;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use log::ReadLog;
 pub(crate) use source::LineSource;
 
