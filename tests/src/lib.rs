@@ -1,0 +1,10 @@
+//! What the end-to-end tests share: a lake in a temporary folder, calls to put into it, the jobs in process and as
+//! programs, and seams that cut a run off.
+// Only tests call this, and a test that cannot go on should stop where it is.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+pub mod calls;
+pub mod fuse;
+pub mod lake;
+pub mod programs;
+pub mod tree;

@@ -31,10 +31,13 @@ impl Location {
         Ok(Self(format!("file://{}", text.trim_end_matches('/'))))
     }
 
-    /// What lies at `name` (one or more segments) below.
+    /// What lies at `name` (any number of segments) below.
     #[must_use]
     pub fn join(&self, name: &str) -> Self {
-        Self(format!("{}/{}", self.0, name.trim_matches('/')))
+        match name.trim_matches('/') {
+            "" => self.clone(),
+            name => Self(format!("{}/{name}", self.0)),
+        }
     }
 
     /// The URI.

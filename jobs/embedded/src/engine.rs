@@ -18,8 +18,8 @@ use object_store::buffered::BufWriter;
 
 use crate::ddl::Ddl;
 use crate::dialect;
-use crate::lines::ReadLog;
-use crate::objects::object_path;
+use crate::lines::{LineFormat, ReadLog};
+use crate::objects::{list, object_path};
 use crate::session::Sessions;
 use crate::statement::{Output, OutputFormat, Parsed, TableRef, parse};
 use crate::table::Reader;
@@ -40,6 +40,13 @@ struct Planned {
     context: Arc<TaskContext>,
     /// The result's columns, by the names that the query gives them.
     schema: Arc<Schema>,
+}
+
+/// What a statement gave.
+enum Answer {
+    Rows(Rows),
+    /// How many rows it wrote.
+    Written(u64),
 }
 
 /// What runs one statement.
@@ -84,39 +91,10 @@ impl Engine for EmbeddedEngine {
 
 impl Run<'_> {
     async fn execute(&self) -> Result<Outcome> {
-        let ddl = self.ddl();
-        let rows = match parse(&self.statement.sql)? {
-            Parsed::CreateTableAs { table, if_not_exists, output, external_location, query, with_no_data, .. } => {
-                self.create_table_as(&table, if_not_exists, output, external_location, &query, with_no_data).await?
-            }
-            Parsed::Unload { query, to, output } => self.write_new(&query, &to, output).await?.1.rows,
-            Parsed::InsertInto { table, columns, query } => {
-                if !columns.is_empty() {
-                    bail!("the embedded engine does not run INSERT INTO with a list of columns: select all, in order");
-                }
-                self.insert(&table, &query).await?
-            }
-            Parsed::CreateDatabase { name, if_not_exists, .. } => ddl.create_database(&name, if_not_exists).await.map(none)?,
-            Parsed::CreateTable { table, if_not_exists, columns, partition_keys, format, location, parameters, .. } => {
-                let Some(location) = location else { bail!("CREATE EXTERNAL TABLE needs a LOCATION") };
-                let name = ddl.name(&table);
-                let table = Table { name, columns, partition_keys, location, format, parameters };
-                ddl.create_table(&table, if_not_exists).await.map(none)?
-            }
-            Parsed::DropTable { table, if_exists } => ddl.drop_table(&table, if_exists).await.map(none)?,
-            Parsed::AddColumns { table, columns } => ddl.add_columns(&table, columns).await.map(none)?,
-            Parsed::SetTableProperties { table, parameters } => {
-                ddl.set_properties(&table, parameters).await.map(none)?
-            }
-            Parsed::AddPartitions { table, if_not_exists, partitions } => {
-                ddl.add_partitions(&table, if_not_exists, partitions).await.map(none)?
-            }
-            Parsed::DropPartitions { table, if_exists, partitions } => {
-                ddl.drop_partitions(&table, if_exists, partitions).await.map(none)?
-            }
-            Parsed::RepairTable { table } => ddl.repair(&table).await.map(none)?,
-            // A query run for what it does: its rows are read and let go.
-            _ => self.query().await.map(|_| 0)?,
+        let rows = match self.rows_of(parse(&self.statement.sql)?).await? {
+            // A query run for what it does: its rows are let go.
+            Answer::Rows(_) => 0,
+            Answer::Written(rows) => rows,
         };
         if let Some(keep) = &self.statement.malformed {
             self.keep_malformed(keep).await?;
@@ -125,8 +103,16 @@ impl Run<'_> {
     }
 
     async fn query(&self) -> Result<Rows> {
+        let rows = match self.rows_of(parse(&self.statement.sql)?).await? {
+            Answer::Rows(rows) => rows,
+            Answer::Written(_) => Rows::default(),
+        };
+        Ok(Rows { scanned_bytes: self.log.scanned_bytes(), ..rows })
+    }
+
+    async fn rows_of(&self, parsed: Parsed) -> Result<Answer> {
         let ddl = self.ddl();
-        let rows = match parse(&self.statement.sql)? {
+        Ok(Answer::Rows(match parsed {
             Parsed::Query(query) => self.rows(&query).await?,
             Parsed::Explain { query } => self.explain(&query).await?,
             Parsed::ShowPartitions { table } => ddl.show_partitions(&table).await?,
@@ -134,9 +120,47 @@ impl Run<'_> {
             Parsed::Describe { table } => ddl.describe(&table).await?,
             Parsed::ShowDatabases => bail!("the embedded engine does not run SHOW DATABASES"),
             Parsed::ShowCreateTable { .. } => bail!("the embedded engine does not run SHOW CREATE TABLE: use DESCRIBE"),
-            _ => bail!("the statement gives no rows"),
-        };
-        Ok(Rows { scanned_bytes: self.log.scanned_bytes(), ..rows })
+            other => return self.written_by(other).await.map(Answer::Written),
+        }))
+    }
+
+    /// Runs a statement that gives no rows; tells how many it wrote.
+    async fn written_by(&self, parsed: Parsed) -> Result<u64> {
+        let ddl = self.ddl();
+        match parsed {
+            Parsed::CreateTableAs { table, if_not_exists, output, external_location, query, with_no_data, .. } => {
+                self.create_table_as(&table, if_not_exists, output, external_location, &query, with_no_data).await
+            }
+            Parsed::Unload { query, to, output } => Ok(self.write_new(&query, &to, output).await?.1.rows),
+            Parsed::InsertInto { table, columns, query } => {
+                if !columns.is_empty() {
+                    bail!("the embedded engine does not run INSERT INTO with a list of columns: select all, in order");
+                }
+                self.insert(&table, &query).await
+            }
+            Parsed::CreateDatabase { name, if_not_exists, .. } => {
+                ddl.create_database(&name, if_not_exists).await.map(none)
+            }
+            Parsed::CreateTable { table, if_not_exists, columns, partition_keys, format, location, parameters, .. } => {
+                let Some(location) = location else { bail!("CREATE EXTERNAL TABLE needs a LOCATION") };
+                let name = ddl.name(&table);
+                let table = Table { name, columns, partition_keys, location, format, parameters };
+                // Better now than at the first query.
+                LineFormat::of(&table)?;
+                ddl.create_table(&table, if_not_exists).await.map(none)
+            }
+            Parsed::DropTable { table, if_exists } => ddl.drop_table(&table, if_exists).await.map(none),
+            Parsed::AddColumns { table, columns } => ddl.add_columns(&table, columns).await.map(none),
+            Parsed::SetTableProperties { table, parameters } => ddl.set_properties(&table, parameters).await.map(none),
+            Parsed::AddPartitions { table, if_not_exists, partitions } => {
+                ddl.add_partitions(&table, if_not_exists, partitions).await.map(none)
+            }
+            Parsed::DropPartitions { table, if_exists, partitions } => {
+                ddl.drop_partitions(&table, if_exists, partitions).await.map(none)
+            }
+            Parsed::RepairTable { table } => ddl.repair(&table).await.map(none),
+            _ => bail!("the statement gives rows"),
+        }
     }
 
     fn ddl(&self) -> Ddl<'_> {
@@ -231,7 +255,7 @@ impl Run<'_> {
 
     /// Writes a query's rows into a folder that must be empty, as Athena demands: what lies there would be doubled.
     async fn write_new(&self, query: &str, folder: &Location, output: Output) -> Result<(ResultColumns, Written)> {
-        if !self.engine.store.list(folder).await?.is_empty() {
+        if !list(&self.engine.sessions.objects(), &*self.engine.store, folder).await?.is_empty() {
             bail!("the folder {folder} is not empty: write to a new one");
         }
         let planned = self.plan(query).await?;

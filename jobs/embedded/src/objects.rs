@@ -7,8 +7,10 @@ use async_trait::async_trait;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnv;
+use futures::TryStreamExt;
 use meterlake_core::location::Location;
-use object_store::ObjectStore;
+use meterlake_core::store::{Object, Store};
+use object_store::{ObjectMeta, ObjectStore};
 use object_store::aws::{AmazonS3Builder, AwsCredential};
 use object_store::path::Path;
 
@@ -38,6 +40,28 @@ impl ObjectStores {
         let url = self.url(location).await?;
         Ok(self.runtime.object_store(&url)?)
     }
+}
+
+/// Every object below a folder. The lake's own store knows local folders; a bucket is listed through its object store, so
+/// that a table of a local lake may lie on S3.
+pub(crate) async fn list(objects: &ObjectStores, store: &dyn Store, folder: &Location) -> Result<Vec<Object>> {
+    let Some((bucket, _)) = folder.bucket_and_key() else { return store.list(folder).await };
+    let bucket: Location = format!("s3://{bucket}").parse()?;
+    let listed = objects.store(folder).await?;
+    let prefix = object_path(folder)?;
+    let found = listed.list(Some(&prefix)).try_collect::<Vec<ObjectMeta>>().await;
+    let mut found: Vec<Object> = found
+        .with_context(|| format!("cannot list {folder}"))?
+        .into_iter()
+        .map(|object| Object {
+            location: bucket.join(object.location.as_ref()),
+            size: object.size,
+            etag: object.e_tag.unwrap_or_default(),
+            modified: object.last_modified,
+        })
+        .collect();
+    found.sort_by(|a, b| a.location.cmp(&b.location));
+    Ok(found)
 }
 
 /// The path of a location in its store.

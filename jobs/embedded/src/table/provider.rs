@@ -22,14 +22,14 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
 use meterlake_core::catalog::{Column, Partition, Table};
 use meterlake_core::location::Location;
-use meterlake_core::store::{Object, visible_objects};
+use meterlake_core::store::Object;
 use object_store::ObjectMeta;
 
 use super::Reader;
 use super::filter::{catalog_filter, is_settled_by, passing, values};
 use crate::dialect::PATH_COLUMN;
 use crate::lines::{LineFormat, LineSource};
-use crate::objects::object_path;
+use crate::objects::{list, object_path};
 use crate::statement::type_to_arrow;
 
 /// A table of the catalog, read for one statement.
@@ -147,7 +147,8 @@ impl TableProvider for HiveTable {
         let mut files: BTreeMap<String, (ObjectStoreUrl, Vec<PartitionedFile>)> = BTreeMap::new();
         for (folder, beside) in self.folders(state, filters).await? {
             let url = self.reader.objects.url(&folder).await.map_err(external)?;
-            for object in visible_objects(&*self.reader.store, &folder).await.map_err(external)? {
+            let listed = list(&self.reader.objects, &*self.reader.store, &folder).await.map_err(external)?;
+            for object in listed.into_iter().filter(|object| !object.is_hidden_in(&folder)) {
                 self.reader.log.scan(object.size);
                 let file = self.file(&object, beside.clone())?;
                 files.entry(url.to_string()).or_insert_with(|| (url.clone(), Vec::new())).1.push(file);

@@ -1,0 +1,246 @@
+//! A lake in a temporary folder, and the jobs run over it in process.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Result;
+use chrono::Utc;
+use meterlake_core::catalog::{Partition, PartitionFilter};
+use meterlake_core::config::Config;
+use meterlake_core::engine::{Outcome, Statement};
+use meterlake_core::lake::Lake;
+use meterlake_core::location::Location;
+use meterlake_core::period::Hour;
+use meterlake_core::publish::Publication;
+use meterlake_core::run::{Context, Job, Output};
+use meterlake_merge::{Args as MergeArgs, MergeJob};
+use meterlake_repair::{Args as RepairArgs, Report as Repaired};
+use meterlake_tables::TablesJob;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::tree::{Tree, tree};
+
+/// A row as text; SQL NULL is `None`.
+pub type Row = Vec<Option<String>>;
+
+/// A lake that is gone when the test is over.
+pub struct TestLake {
+    /// The folder that the lake's folder lies in, for what a test keeps beside it.
+    pub beside: TempDir,
+    /// The lake, open.
+    pub lake: Lake,
+}
+
+/// An hour written `2023-01-31T06`.
+#[must_use]
+pub fn hour(text: &str) -> Hour {
+    text.parse().expect("an hour")
+}
+
+/// Arguments of `merge` for one hour.
+#[must_use]
+pub fn one(hour: Hour) -> MergeArgs {
+    MergeArgs { hour: Some(Some(hour)), ..MergeArgs::default() }
+}
+
+/// Arguments of `merge` for a range of hours.
+#[must_use]
+pub fn range(from: Hour, to: Hour) -> MergeArgs {
+    MergeArgs { from: Some(from), to: Some(to), ..MergeArgs::default() }
+}
+
+/// Runs a job and gives its reports as JSON.
+///
+/// # Errors
+/// The job's.
+pub async fn run<J: Job>(lake: &Lake, args: &J::Args) -> Result<Vec<Value>> {
+    let mut output = Output::keep();
+    J::run(lake, args, &Context { now: Utc::now(), dry_run: false }, &mut output).await?;
+    Ok(output.into_kept())
+}
+
+/// Period and status of each report, such as `2023-01-31T06 published`.
+#[must_use]
+pub fn statuses(reports: &[Value]) -> Vec<String> {
+    let text = |report: &Value, key: &str| report[key].as_str().expect("a text").to_owned();
+    reports.iter().map(|report| format!("{} {}", text(report, "period"), text(report, "status"))).collect()
+}
+
+/// Rows, duplicates and malformed lines of a report.
+#[must_use]
+pub fn counts(report: &Value) -> (u64, u64, u64) {
+    let number = |key: &str| report[key].as_u64().expect("a number");
+    (number("rows"), number("duplicates"), number("malformed"))
+}
+
+impl TestLake {
+    /// A lake without tables.
+    pub async fn bare() -> Self {
+        Self::named("lake").await
+    }
+
+    /// A lake without tables in a folder of this name.
+    pub async fn named(name: &str) -> Self {
+        let beside = tempfile::tempdir().expect("a temporary folder");
+        fs::create_dir(beside.path().join(name)).expect("a new folder");
+        let lake = Location::from_path(&beside.path().join(name)).expect("a path in UTF-8");
+        let config = Config { lake, ..Config::default() };
+        let lake = meterlake_embedded::connect(config).await.expect("a lake that opens");
+        Self { beside, lake }
+    }
+
+    /// A lake with its tables.
+    pub async fn new() -> Self {
+        let lake = Self::bare().await;
+        run::<TablesJob>(&lake.lake, &Default::default()).await.expect("tables that can be created");
+        lake
+    }
+
+    /// The lake's folder.
+    #[must_use]
+    pub fn folder(&self) -> PathBuf {
+        self.lake.config.lake.to_path().expect("a local lake")
+    }
+
+    /// The folder of an hour's raw objects.
+    #[must_use]
+    pub fn raw_folder(&self, hour: Hour) -> PathBuf {
+        self.lake.layout.raw.hour_folder(hour).to_path().expect("a local lake")
+    }
+
+    /// Writes a raw object and gives its path.
+    pub fn put(&self, hour: Hour, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let folder = self.raw_folder(hour);
+        fs::create_dir_all(&folder).expect("a folder that can be made");
+        fs::write(folder.join(name), content).expect("a file that can be written");
+        folder.join(name)
+    }
+
+    /// Runs `merge` and gives its reports.
+    pub async fn merge(&self, args: &MergeArgs) -> Vec<Value> {
+        run::<MergeJob>(&self.lake, args).await.expect("a merge that succeeds")
+    }
+
+    /// Runs `merge` for one hour, without a look back, and gives its report.
+    pub async fn merge_hour(&self, hour: Hour) -> Value {
+        self.merge(&MergeArgs { lookback: Some(0), ..one(hour) }).await.remove(0)
+    }
+
+    /// Runs `merge` and gives its error in one line.
+    pub async fn merge_fails(&self, args: &MergeArgs) -> String {
+        let error = run::<MergeJob>(&self.lake, args).await.expect_err("a merge that fails");
+        meterlake_core::run::one_line(&error)
+    }
+
+    /// Runs `repair` for all hours.
+    pub async fn repair(&self, args: &RepairArgs) -> Repaired {
+        meterlake_repair::run(&self.lake, None, args, false).await.expect("a repair that succeeds")
+    }
+
+    /// Deletes all that is superseded or orphaned, however young.
+    pub async fn vacuum(&self) {
+        let mut lake = self.lake.clone();
+        lake.config.vacuum_after = Duration::ZERO;
+        let args = RepairArgs { vacuum: true, ..RepairArgs::default() };
+        meterlake_repair::run(&lake, None, &args, false).await.expect("a vacuum that succeeds");
+    }
+
+    /// Runs a query.
+    pub async fn query(&self, sql: &str) -> Vec<Row> {
+        self.lake.engine.query(&self.statement(sql)).await.expect("a query that succeeds").rows
+    }
+
+    /// Runs a query that gives one number.
+    pub async fn number(&self, sql: &str) -> u64 {
+        let rows = self.query(sql).await;
+        rows[0][0].as_deref().expect("a value").parse().expect("a number")
+    }
+
+    /// Runs a statement for what it does.
+    pub async fn execute(&self, sql: &str) -> Outcome {
+        self.lake.engine.execute(&self.statement(sql)).await.expect("a statement that succeeds")
+    }
+
+    fn statement(&self, sql: &str) -> Statement {
+        let database = self.lake.config.database.clone();
+        Statement { label: "the test's statement".to_owned(), sql: sql.to_owned(), database, malformed: None }
+    }
+
+    /// The whole merged table, sorted: the hour of arrival, then the columns.
+    pub async fn merged(&self) -> Vec<Row> {
+        let mut rows = self
+            .query(
+                "SELECT year, month, day, hour, requestid, extendedrequestid, ip, \"user\", requesttime, httpmethod, \
+                 resourcepath, status, protocol, responselength FROM restapi_access_log_parquet",
+            )
+            .await;
+        rows.sort();
+        rows
+    }
+
+    /// How many calls an hour of the merged table has.
+    pub async fn calls_in(&self, hour: Hour) -> u64 {
+        let [year, month, day, hour] = meterlake_core::layout::hour_numbers(hour);
+        let sql = format!(
+            "SELECT count(*) FROM restapi_access_log_parquet \
+             WHERE year = {year} AND month = {month} AND day = {day} AND hour = {hour}"
+        );
+        self.number(&sql).await
+    }
+
+    /// How many calls the merged table has.
+    pub async fn calls(&self) -> u64 {
+        self.number("SELECT count(*) FROM restapi_access_log_parquet").await
+    }
+
+    /// The published partitions.
+    pub async fn published(&self) -> Vec<Partition> {
+        let table = &self.lake.layout.merged.name;
+        self.lake.catalog.partitions(table, &PartitionFilter::default()).await.expect("a catalog that answers")
+    }
+
+    /// The lines that an hour's published generation keeps as malformed.
+    pub async fn malformed(&self, hour: Hour) -> Vec<Value> {
+        let values = [self.lake.layout.merged.hour_partition(hour).values];
+        let found = self.lake.catalog.get_partitions(&self.lake.layout.merged.name, &values).await;
+        let partition = found.expect("a catalog that answers").remove(0).expect("a published hour");
+        let text = self.lake.store.read(&partition.location.join("_malformed.jsonl")).await.expect("a readable object");
+        let text = String::from_utf8(text.unwrap_or_default()).expect("UTF-8");
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    }
+
+    /// The lake's files, without the catalog's.
+    #[must_use]
+    pub fn files(&self) -> Tree {
+        let catalog = self.folder().join(".meterlake");
+        tree(&self.folder()).into_iter().filter(|(path, _)| !path.starts_with(&catalog)).collect()
+    }
+
+    /// Vacuums, and checks that only raw files, the catalog and published generations are left.
+    ///
+    /// # Panics
+    /// Something else is left.
+    pub async fn assert_no_stray(&self, when: &str) {
+        self.vacuum().await;
+        let names = self.lake.catalog.tables(&self.lake.config.database).await.expect("a catalog that answers");
+        let tables = &self.lake.config.tables;
+        let expected: BTreeSet<_> = [&tables.raw, &tables.merged].into();
+        assert_eq!(names.iter().collect::<BTreeSet<_>>(), expected, "tables {when}");
+
+        let published = self.published().await;
+        let is_of = |path: &Path| {
+            let partition = published.iter().find(|one| path.parent() == one.location.to_path().as_deref());
+            let Some(partition) = partition else { return false };
+            let written = Publication::of(partition).expect("a publication").number("rows") > 0;
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name == "_inputs.json" || name == "_malformed.jsonl" || (written && name.ends_with(".parquet"))
+        };
+        let raw = self.lake.layout.raw.folder.to_path().expect("a local lake");
+        let stray: Vec<PathBuf> =
+            self.files().into_keys().filter(|path| !path.starts_with(&raw) && !is_of(path)).collect();
+        assert!(stray.is_empty(), "stray files {when}: {stray:?}");
+    }
+}
