@@ -108,7 +108,7 @@ impl TestLake {
     /// The folder of an hour's raw objects.
     #[must_use]
     pub fn raw_folder(&self, hour: Hour) -> PathBuf {
-        self.lake.layout.raw.hour_folder(hour).to_path().expect("a local lake")
+        self.lake.layout.raw.folder_of(hour).to_path().expect("a local lake")
     }
 
     /// Writes a raw object and gives its path.
@@ -183,7 +183,8 @@ impl TestLake {
 
     /// How many calls an hour of the merged table has.
     pub async fn calls_in(&self, hour: Hour) -> u64 {
-        let [year, month, day, hour] = meterlake_core::layout::hour_numbers(hour);
+        let [year, month, day, hour]: [u32; 4] =
+            meterlake_core::period::Period::numbers(hour).try_into().expect("four keys");
         let sql = format!(
             "SELECT count(*) FROM restapi_access_log_parquet \
              WHERE year = {year} AND month = {month} AND day = {day} AND hour = {hour}"
@@ -204,7 +205,7 @@ impl TestLake {
 
     /// The lines that an hour's published generation keeps as malformed.
     pub async fn malformed(&self, hour: Hour) -> Vec<Value> {
-        let values = [self.lake.layout.merged.hour_partition(hour).values];
+        let values = [self.lake.layout.merged.partition(hour).values];
         let found = self.lake.catalog.get_partitions(&self.lake.layout.merged.name, &values).await;
         let partition = found.expect("a catalog that answers").remove(0).expect("a published hour");
         let text = self.lake.store.read(&partition.location.join("_malformed.jsonl")).await.expect("a readable object");

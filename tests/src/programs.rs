@@ -86,12 +86,13 @@ fn programs() -> &'static Path {
         let test = env::current_exe().expect("a test that knows where it is");
         // target/debug/deps/end_to_end-0123456789abcdef
         let folder = test.ancestors().nth(2).expect("a test in cargo's target folder");
+        let target = folder.parent().expect("a test in cargo's target folder");
         let profile = match folder.file_name().and_then(|name| name.to_str()) {
             Some("debug") | None => "dev",
             Some(profile) => profile,
         };
         let mut build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        build.args(["build", "--quiet", "--bins", "--profile", profile, "--target-dir"]).arg(folder.join(".."));
+        build.args(["build", "--quiet", "--bins", "--profile", profile, "--target-dir"]).arg(target);
         build.args(PACKAGES.iter().flat_map(|package| ["--package", package]));
         build.current_dir(env!("CARGO_MANIFEST_DIR"));
         assert!(build.status().expect("cargo").success(), "the programs cannot be built");

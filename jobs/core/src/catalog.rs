@@ -179,13 +179,11 @@ mod tests {
 
     #[test]
     fn a_filter_compares_values_as_numbers() {
-        let keys = ["year", "month"].map(|name| Column {
-            name: name.to_owned(),
-            data_type: "int".to_owned(),
-            comment: None,
-        });
-        let matches =
-            |values: [&str; 2]| PartitionFilter::default().and("month", 1, 1).matches(&keys, &values.map(str::to_owned));
+        let keys =
+            ["year", "month"].map(|name| Column { name: name.to_owned(), data_type: "int".to_owned(), comment: None });
+        let matches = |values: [&str; 2]| {
+            PartitionFilter::default().and("month", 1, 1).matches(&keys, &values.map(str::to_owned))
+        };
         assert!(matches(["2023", "1"]) && matches(["2023", "01"]));
         assert!(!matches(["2023", "2"]) && !matches(["2023", "x"]));
         assert!(PartitionFilter::default().matches(&keys, &[]));

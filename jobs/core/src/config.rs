@@ -43,6 +43,10 @@ pub struct Config {
     pub merge: MergeConfig,
     /// Settings of the job `repair`.
     pub repair: RepairConfig,
+    /// Settings of the job `aggregate`.
+    pub aggregate: AggregateConfig,
+    /// What billing goes by.
+    pub billing: BillingConfig,
 }
 
 /// What runs the SQL.
@@ -61,6 +65,8 @@ pub struct TableNames {
     pub raw: Name,
     /// The access log merged.
     pub merged: Name,
+    /// Usage per user and day.
+    pub usage_daily: Name,
 }
 
 /// The tables' folders, below the lake.
@@ -71,6 +77,8 @@ pub struct TableFolders {
     pub raw: String,
     /// Where `merge` writes.
     pub merged: String,
+    /// Where `aggregate` writes.
+    pub usage_daily: String,
 }
 
 /// Settings of the embedded engine.
@@ -99,6 +107,22 @@ pub struct RepairConfig {
     pub hours: u32,
 }
 
+/// Settings of the job `aggregate`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AggregateConfig {
+    /// How many earlier days are looked at again.
+    pub lookback: u32,
+}
+
+/// What billing goes by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BillingConfig {
+    /// The time zone in which a call's day is told, as an IANA name.
+    pub time_zone: String,
+}
+
 // The defaults' names are constants that the tests check; a wrong one cannot reach a user.
 #[allow(clippy::expect_used)]
 fn name(text: &str) -> Name {
@@ -118,19 +142,26 @@ impl Default for Config {
             embedded: EmbeddedConfig::default(),
             merge: MergeConfig::default(),
             repair: RepairConfig::default(),
+            aggregate: AggregateConfig::default(),
+            billing: BillingConfig::default(),
         }
     }
 }
 
 impl Default for TableNames {
     fn default() -> Self {
-        Self { raw: name("restapi_access_log_json"), merged: name("restapi_access_log_parquet") }
+        Self {
+            raw: name("restapi_access_log_json"),
+            merged: name("restapi_access_log_parquet"),
+            usage_daily: name("usage_daily"),
+        }
     }
 }
 
 impl Default for TableFolders {
     fn default() -> Self {
-        Self { raw: "json-data".to_owned(), merged: "parquet-data".to_owned() }
+        let [raw, merged, usage_daily] = ["json-data", "parquet-data", "usage-daily"].map(str::to_owned);
+        Self { raw, merged, usage_daily }
     }
 }
 
@@ -149,6 +180,18 @@ impl Default for MergeConfig {
 impl Default for RepairConfig {
     fn default() -> Self {
         Self { hours: 48 }
+    }
+}
+
+impl Default for AggregateConfig {
+    fn default() -> Self {
+        Self { lookback: 35 }
+    }
+}
+
+impl Default for BillingConfig {
+    fn default() -> Self {
+        Self { time_zone: "UTC".to_owned() }
     }
 }
 
@@ -235,7 +278,11 @@ impl Config {
     }
 
     fn check(&self) -> Result<()> {
-        let folders = [("folders.raw", &self.folders.raw), ("folders.merged", &self.folders.merged)];
+        let folders = [
+            ("folders.raw", &self.folders.raw),
+            ("folders.merged", &self.folders.merged),
+            ("folders.usage_daily", &self.folders.usage_daily),
+        ];
         for (key, folder) in folders {
             let sound = |segment: &str| !segment.is_empty() && segment != ".." && !segment.starts_with(['.', '_']);
             if !folder.split('/').all(sound) {
@@ -246,8 +293,21 @@ impl Config {
                 bail!("the settings `{key}` and `{other}` lie one in the other: give each table its own folder");
             }
         }
-        if self.tables.raw == self.tables.merged {
-            bail!("the settings `tables.raw` and `tables.merged` are the same: give each table its own name");
+        let tables = [
+            ("tables.raw", &self.tables.raw),
+            ("tables.merged", &self.tables.merged),
+            ("tables.usage_daily", &self.tables.usage_daily),
+        ];
+        for (at, (key, table)) in tables.iter().enumerate() {
+            if let Some((other, _)) = tables[..at].iter().find(|(_, name)| name == table) {
+                bail!("the settings `{other}` and `{key}` are the same: give each table its own name");
+            }
+        }
+        if self.billing.time_zone.parse::<chrono_tz::Tz>().is_err() {
+            bail!(
+                "the setting `billing.time_zone` is `{}`: give an IANA name such as UTC or Asia/Seoul",
+                self.billing.time_zone
+            );
         }
         Ok(())
     }
@@ -263,6 +323,7 @@ impl Config {
             root: self.lake.clone(),
             raw: table(&self.tables.raw, &self.folders.raw),
             merged: table(&self.tables.merged, &self.folders.merged),
+            usage_daily: table(&self.tables.usage_daily, &self.folders.usage_daily),
         }
     }
 }

@@ -14,6 +14,8 @@ pub mod names;
 pub mod partitions;
 pub mod period;
 pub mod publish;
+pub mod report;
 pub mod run;
+pub mod slot;
 pub mod sql;
 pub mod store;

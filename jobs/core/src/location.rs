@@ -26,7 +26,8 @@ impl Location {
     /// # Errors
     /// The path is not UTF-8, or the current folder cannot be read.
     pub fn from_path(path: &Path) -> Result<Self> {
-        let absolute = std::path::absolute(path).with_context(|| format!("`{}` is not a usable path", path.display()))?;
+        let absolute =
+            std::path::absolute(path).with_context(|| format!("`{}` is not a usable path", path.display()))?;
         let text = absolute.to_str().with_context(|| format!("the path {} is not UTF-8", absolute.display()))?;
         Ok(Self(format!("file://{}", text.trim_end_matches('/'))))
     }

@@ -7,7 +7,7 @@ use futures::future::{BoxFuture, FutureExt};
 
 use crate::catalog::{Partition, PartitionFilter};
 use crate::lake::Lake;
-use crate::layout::{HOUR_KEYS, TableLayout, day_filter, hour_numbers, hour_of_values};
+use crate::layout::{TableLayout, filter_within, period_of_values};
 use crate::location::Location;
 use crate::period::{Day, Hour, Period};
 
@@ -30,54 +30,53 @@ pub struct Repair {
 ///
 /// # Errors
 /// The store or the catalog failed; running it again goes on where it stopped.
-pub async fn repair(
-    lake: &Lake,
-    table: &TableLayout,
-    range: Option<(Hour, Hour)>,
-    dry_run: bool,
-) -> Result<Repair> {
-    let mut walk = Walk { lake, table, range, hours: BTreeSet::new(), ignored: Vec::new() };
-    walk.descend(table.folder.clone(), Vec::new()).await?;
-    let mut repair =
-        Repair { folders: walk.hours.len() as u64, ignored: walk.ignored, ..Repair::default() };
-
+pub async fn repair(lake: &Lake, table: &TableLayout, range: Option<(Hour, Hour)>, dry_run: bool) -> Result<Repair> {
+    // First the catalog, then the folders: a partition that another run registers meanwhile is not taken for one whose
+    // folder is gone.
     let mut registered: BTreeMap<Option<Hour>, Vec<Partition>> = BTreeMap::new();
     for filter in filters(range) {
         for partition in lake.catalog.partitions(&table.name, &filter).await? {
-            registered.entry(hour_of_values(&partition.values)).or_default().push(partition);
+            registered.entry(period_of_values(&partition.values)).or_default().push(partition);
         }
     }
+    let mut walk = Walk { lake, table, range, hours: BTreeSet::new(), ignored: Vec::new() };
+    walk.descend(table.folder.clone(), Vec::new()).await?;
+    let mut repair = Repair { folders: walk.hours.len() as u64, ignored: walk.ignored, ..Repair::default() };
+
     let in_range = |hour: &Hour| range.is_none_or(|(from, to)| (from..=to).contains(hour));
     registered.retain(|hour, _| hour.as_ref().is_none_or(in_range));
 
-    let (mut add, mut drop) = (Vec::new(), Vec::new());
+    let (mut add, mut relocate, mut drop) = (Vec::new(), Vec::new(), Vec::new());
     for hour in walk.hours {
-        let right = table.hour_partition(hour);
-        let there = registered.remove(&Some(hour)).unwrap_or_default();
-        let is_right = |partition: &Partition| partition.values == right.values && partition.location == right.location;
-        if there.is_empty() {
+        let right = table.partition(hour);
+        let (own, others): (Vec<_>, Vec<_>) = registered
+            .remove(&Some(hour))
+            .unwrap_or_default()
+            .into_iter()
+            .partition(|partition| partition.values == right.values);
+        let elsewhere = own.first().filter(|own| own.location != right.location).cloned();
+        if own.is_empty() && others.is_empty() {
             repair.added.push(hour);
-        } else if there.len() > 1 || !there.iter().all(is_right) {
+        } else if own.is_empty() || elsewhere.is_some() || !others.is_empty() {
             repair.mended.push(hour);
         }
-        if !there.iter().any(is_right) {
+        if own.is_empty() {
             add.push(right.clone());
         }
-        drop.extend(there.into_iter().filter(|partition| !is_right(partition)));
+        relocate.extend(elsewhere.map(|elsewhere| (right, elsewhere)));
+        drop.extend(others);
     }
     let without_folder: Vec<Partition> = registered.into_values().flatten().collect();
     repair.removed = without_folder.len() as u64;
+    drop.extend(without_folder);
 
     if !dry_run {
-        // A partition under the right values and at a wrong place has to make room first. All others go last: a reader
-        // in between meets lines twice, which merge takes for copies, rather than not at all.
-        let (first, last): (Vec<_>, Vec<_>) =
-            drop.into_iter().partition(|old| add.iter().any(|new| new.values == old.values));
-        let last = last.into_iter().chain(without_folder);
-        let catalog = &lake.catalog;
-        catalog.drop_partitions(&table.name, &values(first)).await?;
-        catalog.add_partitions(&table.name, &add).await?;
-        catalog.drop_partitions(&table.name, &values(last)).await?;
+        lake.catalog.add_partitions(&table.name, &add).await?;
+        for (right, elsewhere) in &relocate {
+            lake.catalog.swap_partition(&table.name, right, Some(elsewhere)).await?;
+        }
+        // Last: a reader in between meets lines twice, which merge takes for copies, rather than not at all.
+        lake.catalog.drop_partitions(&table.name, &values(drop)).await?;
     }
     Ok(repair)
 }
@@ -89,7 +88,7 @@ fn values(partitions: impl IntoIterator<Item = Partition>) -> Vec<Vec<String>> {
 /// One filter a day for a range, or one for everything.
 fn filters(range: Option<(Hour, Hour)>) -> Vec<PartitionFilter> {
     match range {
-        Some((from, to)) => Day::range(from.day(), to.day()).map(day_filter).collect(),
+        Some((from, to)) => Day::range(from.day(), to.day()).map(filter_within).collect(),
         None => vec![PartitionFilter::default()],
     }
 }
@@ -107,7 +106,7 @@ impl Walk<'_> {
     fn descend(&mut self, folder: Location, numbers: Vec<u32>) -> BoxFuture<'_, Result<()>> {
         async move {
             for below in self.lake.store.folders(&folder).await? {
-                let key = HOUR_KEYS[numbers.len()];
+                let key = Hour::KEYS[numbers.len()];
                 let number = below.name().strip_prefix(key).and_then(|rest| rest.strip_prefix('=')?.parse().ok());
                 let Some(number) = number else {
                     self.ignored.push(below);
@@ -117,10 +116,10 @@ impl Walk<'_> {
                 if !self.may_hold(&numbers) {
                     continue;
                 }
-                if numbers.len() < HOUR_KEYS.len() {
+                if numbers.len() < Hour::KEYS.len() {
                     self.descend(below, numbers).await?;
                 } else {
-                    match self.table.hour_of_folder(&below) {
+                    match self.table.period_of_folder(&below) {
                         Some(hour) => drop(self.hours.insert(hour)),
                         None => self.ignored.push(below),
                     }
@@ -134,7 +133,7 @@ impl Walk<'_> {
     /// Whether an hour of the range may begin with these numbers.
     fn may_hold(&self, numbers: &[u32]) -> bool {
         self.range.is_none_or(|(from, to)| {
-            numbers >= &hour_numbers(from)[..numbers.len()] && numbers <= &hour_numbers(to)[..numbers.len()]
+            numbers >= &from.numbers()[..numbers.len()] && numbers <= &to.numbers()[..numbers.len()]
         })
     }
 }

@@ -13,6 +13,8 @@ pub trait Period: Copy + Ord + fmt::Display + FromStr<Err = anyhow::Error> + Sen
     const UNIT: &'static str;
     /// A right one, for error messages.
     const EXAMPLE: &'static str;
+    /// The partition keys of tables with a partition per period, outermost first; all of type `int`.
+    const KEYS: &'static [&'static str];
     /// The period that holds an instant.
     fn containing(at: DateTime<Utc>) -> Self;
     /// The first instant.
@@ -20,6 +22,22 @@ pub trait Period: Copy + Ord + fmt::Display + FromStr<Err = anyhow::Error> + Sen
     /// The period `n` later (earlier if negative).
     #[must_use]
     fn offset(self, n: i32) -> Self;
+
+    /// The values of its keys: year, month and so on.
+    fn numbers(self) -> Vec<u32> {
+        let start = self.start();
+        let numbers = [start.year().unsigned_abs(), start.month(), start.day(), start.hour()];
+        numbers[..Self::KEYS.len()].to_vec()
+    }
+
+    /// The period with these values; `None` if there is none.
+    fn of_numbers(numbers: &[u32]) -> Option<Self> {
+        let [year, rest @ ..] = numbers else { return None };
+        let part = |at: usize, missing: u32| rest.get(at).copied().unwrap_or(missing);
+        let day = Day::of(i32::try_from(*year).ok()?, part(0, 1), part(1, 1))?;
+        let hour = Hour::of(day, part(2, 0))?;
+        (numbers.len() == Self::KEYS.len()).then(|| Self::containing(hour.start()))
+    }
 
     /// The period after this one.
     #[must_use]
@@ -124,6 +142,7 @@ impl Month {
 
 impl Period for Hour {
     const UNIT: &'static str = "hour";
+    const KEYS: &'static [&'static str] = &["year", "month", "day", "hour"];
     const EXAMPLE: &'static str = "2023-01-31T06";
 
     fn containing(at: DateTime<Utc>) -> Self {
@@ -142,6 +161,7 @@ impl Period for Hour {
 
 impl Period for Day {
     const UNIT: &'static str = "day";
+    const KEYS: &'static [&'static str] = &["year", "month", "day"];
     const EXAMPLE: &'static str = "2023-01-31";
 
     fn containing(at: DateTime<Utc>) -> Self {
@@ -160,6 +180,7 @@ impl Period for Day {
 
 impl Period for Month {
     const UNIT: &'static str = "month";
+    const KEYS: &'static [&'static str] = &["year", "month"];
     const EXAMPLE: &'static str = "2023-01";
 
     fn containing(at: DateTime<Utc>) -> Self {

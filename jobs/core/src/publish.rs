@@ -6,9 +6,10 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use crate::catalog::{Parameters, Partition, Swap};
 use crate::generation::Generation;
 use crate::lake::Lake;
-use crate::layout::{HOUR_KEYS, TableLayout};
+use crate::layout::TableLayout;
 use crate::location::Location;
-use crate::names::Name;
+use crate::names::TableName;
+use crate::period::Period;
 
 const PREFIX: &str = "meterlake.";
 const GENERATION: &str = "meterlake.generation";
@@ -65,8 +66,7 @@ impl Publication {
         parameters.insert(GENERATION.to_owned(), self.generation.to_string());
         parameters.insert(FINGERPRINT.to_owned(), self.fingerprint.clone());
         parameters.insert(SQL.to_owned(), self.sql.clone());
-        parameters
-            .insert(PUBLISHED_AT.to_owned(), self.published_at.to_rfc3339_opts(SecondsFormat::Millis, true));
+        parameters.insert(PUBLISHED_AT.to_owned(), self.published_at.to_rfc3339_opts(SecondsFormat::Millis, true));
         Partition { values, location, parameters }
     }
 }
@@ -127,29 +127,22 @@ pub async fn vacuum_staging(lake: &Lake) -> Result<Vacuumed> {
     let mut vacuumed = Vacuumed::default();
     for table in lake.catalog.tables(&lake.config.database).await? {
         let Some(generation) = Generation::of_staging_table(&table) else { continue };
-        if is_over(lake, generation.started()) && drop_staging(lake, table).await? {
+        let name = TableName::new(lake.config.database.clone(), table);
+        if is_over(lake, generation.started()) && lake.catalog.drop_table(&name).await? {
             vacuumed.staging_tables += 1;
         }
     }
     Ok(vacuumed)
 }
 
-/// Drops a staging table; false if it was not there.
-///
-/// # Errors
-/// The catalog failed.
-pub async fn drop_staging(lake: &Lake, table: Name) -> Result<bool> {
-    lake.catalog.drop_table(&crate::names::TableName::new(lake.config.database.clone(), table)).await
-}
-
-/// Vacuums every partition folder of an hourly table and all staging tables.
+/// Vacuums every partition folder of a table that has a partition per period.
 ///
 /// # Errors
 /// The store or the catalog failed.
-pub async fn vacuum_table(lake: &Lake, table: &TableLayout) -> Result<Vacuumed> {
-    let mut vacuumed = vacuum_staging(lake).await?;
+pub async fn vacuum_table<P: Period>(lake: &Lake, table: &TableLayout) -> Result<Vacuumed> {
+    let mut vacuumed = Vacuumed::default();
     let mut folders = vec![table.folder.clone()];
-    for _ in HOUR_KEYS {
+    for _ in P::KEYS {
         let mut below = Vec::new();
         for folder in folders {
             below.extend(lake.store.folders(&folder).await?);
@@ -157,9 +150,9 @@ pub async fn vacuum_table(lake: &Lake, table: &TableLayout) -> Result<Vacuumed> 
         folders = below;
     }
     for folder in folders {
-        let Some(hour) = table.hour_of_folder(&folder) else { continue };
+        let Some(period) = table.period_of_folder::<P>(&folder) else { continue };
         // Asked for each folder anew, just before deleting: a run may publish meanwhile.
-        let values = [table.hour_partition(hour).values];
+        let values = [table.partition(period).values];
         let current = lake.catalog.get_partitions(&table.name, &values).await?.pop().flatten();
         vacuumed.generations += vacuum_partition(lake, &folder, current.as_ref()).await?.generations;
     }

@@ -111,10 +111,7 @@ impl Store for LocalStore {
     async fn write(&self, object: &Location, content: &[u8]) -> Result<()> {
         let file = path(object)?;
         let content = content.to_vec();
-        blocking(move || {
-            write_file(&file, &content).with_context(|| format!("cannot write {}", file.display()))
-        })
-        .await
+        blocking(move || write_file(&file, &content).with_context(|| format!("cannot write {}", file.display()))).await
     }
 
     async fn delete_folder(&self, folder: &Location) -> Result<()> {

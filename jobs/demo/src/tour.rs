@@ -97,7 +97,7 @@ async fn check(lake: &Lake, truth: &Truth) -> Result<()> {
     for row in meterlake_query::run(lake, &sql).await?.rows {
         let mut values: Vec<String> = row.into_iter().flatten().collect();
         let count: u64 = values.pop().unwrap_or_default().parse()?;
-        rows.insert(meterlake_core::layout::hour_of_values(&values), count);
+        rows.insert(meterlake_core::layout::period_of_values(&values), count);
     }
     for (hour, expected) in &truth.hours {
         let report = meterlake_merge::merge_hour(lake, *hour, Default::default()).await?;

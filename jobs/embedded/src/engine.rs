@@ -141,7 +141,9 @@ impl Run<'_> {
             Parsed::CreateDatabase { name, if_not_exists, .. } => {
                 ddl.create_database(&name, if_not_exists).await.map(none)
             }
-            Parsed::CreateTable { table, if_not_exists, columns, partition_keys, format, location, parameters, .. } => {
+            Parsed::CreateTable {
+                table, if_not_exists, columns, partition_keys, format, location, parameters, ..
+            } => {
                 let Some(location) = location else { bail!("CREATE EXTERNAL TABLE needs a LOCATION") };
                 let name = ddl.name(&table);
                 let table = Table { name, columns, partition_keys, location, format, parameters };

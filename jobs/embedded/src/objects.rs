@@ -10,9 +10,9 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use futures::TryStreamExt;
 use meterlake_core::location::Location;
 use meterlake_core::store::{Object, Store};
-use object_store::{ObjectMeta, ObjectStore};
 use object_store::aws::{AmazonS3Builder, AwsCredential};
 use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStore};
 
 /// Finds the object store of a location. Buckets are opened on first use, with the credentials that the AWS SDK finds.
 #[derive(Debug, Clone)]
@@ -103,8 +103,8 @@ impl object_store::CredentialProvider for SdkCredentials {
 
     async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
         let credentials = self.0.provide_credentials().await;
-        let credentials = credentials
-            .map_err(|error| object_store::Error::Generic { store: "S3", source: Box::new(error) })?;
+        let credentials =
+            credentials.map_err(|error| object_store::Error::Generic { store: "S3", source: Box::new(error) })?;
         Ok(Arc::new(AwsCredential {
             key_id: credentials.access_key_id().to_owned(),
             secret_key: credentials.secret_access_key().to_owned(),

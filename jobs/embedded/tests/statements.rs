@@ -130,7 +130,10 @@ async fn a_table_is_created_as_a_query_and_added_to() {
                   external_location = 'LAKE/t') AS SELECT id, n, hour FROM log";
     assert_eq!(lake.run(create).await.rows, 3);
     assert_eq!(lake.lines("SHOW PARTITIONS t").await, ["hour=6", "hour=7"]);
-    assert_eq!(lake.lines("SELECT hour, sum(n) FROM t GROUP BY hour ORDER BY hour").await, ["6 3", "7 9007199254740993"]);
+    assert_eq!(
+        lake.lines("SELECT hour, sum(n) FROM t GROUP BY hour ORDER BY hour").await,
+        ["6 3", "7 9007199254740993"]
+    );
     assert_eq!(lake.run("INSERT INTO t SELECT 'd', 4, 8").await.rows, 1);
     assert_eq!(lake.lines("SELECT id, hour FROM t WHERE hour > 7").await, ["d 8"]);
 
@@ -165,8 +168,13 @@ async fn unload_writes_files_that_other_tables_read() {
         ("parquet", "PARQUET', compression = 'SNAPPY", "STORED AS PARQUET"),
     ] {
         assert_eq!(lake.run(&format!("UNLOAD ({rows}) TO 'LAKE/{folder}' WITH (format = '{format}')")).await.rows, 2);
-        lake.run(&format!("CREATE EXTERNAL TABLE {folder} (`n` int, `s` string) {serde} LOCATION 'LAKE/{folder}'")).await;
-        assert_eq!(lake.lines(&format!("SELECT n, s FROM {folder} ORDER BY n")).await, ["1 a \"b\"", "2 ~"], "{format}");
+        lake.run(&format!("CREATE EXTERNAL TABLE {folder} (`n` int, `s` string) {serde} LOCATION 'LAKE/{folder}'"))
+            .await;
+        assert_eq!(
+            lake.lines(&format!("SELECT n, s FROM {folder} ORDER BY n")).await,
+            ["1 a \"b\"", "2 ~"],
+            "{format}"
+        );
         let again = lake.error(&format!("UNLOAD ({rows}) TO 'LAKE/{folder}' WITH (format = '{format}')")).await;
         assert!(again.contains("is not empty"), "{again}");
     }

@@ -36,7 +36,7 @@ pub async fn write_files(store: &dyn Store, layout: &Layout, options: &Options) 
         if options.dry_run || !options.late.writes(object.late) {
             continue;
         }
-        let location = layout.raw.hour_folder(object.hour).join(&object.name);
+        let location = layout.raw.folder_of(object.hour).join(&object.name);
         store.write(&location, &object.content).await.context("the lake cannot be written to")?;
         objects += 1;
         size_bytes += object.content.len();

@@ -56,7 +56,7 @@ impl Lake {
                 Some(_) => GzDecoder::new(&*bytes).read_to_string(&mut text).unwrap(),
                 None => (&*bytes).read_to_string(&mut text).unwrap(),
             };
-            let hour = self.layout.raw.hour_of_folder(&object.parent()).unwrap();
+            let hour = self.layout.raw.period_of_folder(&object.parent()).unwrap();
             files.push(File { hour, name: object.name().to_owned(), size: bytes.len() as u64, text });
         }
         files

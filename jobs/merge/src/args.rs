@@ -5,12 +5,13 @@ use async_trait::async_trait;
 use meterlake_core::lake::Lake;
 use meterlake_core::period::{Hour, Period};
 use meterlake_core::publish::vacuum_staging;
+use meterlake_core::report::Status;
 use meterlake_core::run::{Context, Job, Output, Progress, selected_periods};
 use serde::Deserialize;
 
 use crate::inputs::{Inputs, raw_objects};
 use crate::job::{self, Options, Work, merge_hour};
-use crate::report::{Report, Status};
+use crate::report::Report;
 
 /// The job `merge`.
 pub struct MergeJob;
@@ -72,12 +73,7 @@ impl Job for MergeJob {
 }
 
 /// Merges those earlier hours again that were merged before and whose files or SQL changed since.
-async fn look_back(
-    lake: &Lake,
-    first: Hour,
-    lookback: u32,
-    output: &mut Output<Report>,
-) -> Result<Vec<anyhow::Error>> {
+async fn look_back(lake: &Lake, first: Hour, lookback: u32, output: &mut Output<Report>) -> Result<Vec<anyhow::Error>> {
     let (mut missed, mut failures) = (Vec::new(), Vec::new());
     let earliest = first.offset(-i32::try_from(lookback).unwrap_or(i32::MAX));
     let mut prior = raw_objects(lake, earliest.previous()).await?;

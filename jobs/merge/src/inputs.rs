@@ -24,7 +24,7 @@ pub(crate) struct Inputs {
 
 /// The raw objects of one hour.
 pub(crate) async fn raw_objects(lake: &Lake, hour: Hour) -> Result<Vec<Object>> {
-    let folder = lake.layout.raw.hour_folder(hour);
+    let folder = lake.layout.raw.folder_of(hour);
     visible_objects(&*lake.store, &folder).await.with_context(|| format!("cannot list the raw files of {hour}"))
 }
 

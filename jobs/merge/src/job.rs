@@ -4,28 +4,28 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
-use meterlake_core::catalog::{Partition, Swap, required_table};
+use meterlake_core::catalog::required_table;
 use meterlake_core::engine::{KeepMalformed, Statement};
-use meterlake_core::generation::Generation;
 use meterlake_core::lake::Lake;
-use meterlake_core::layout::hour_numbers;
 use meterlake_core::location::Location;
 use meterlake_core::partitions;
 use meterlake_core::period::{Hour, Period};
-use meterlake_core::publish::{Publication, drop_staging, publish, vacuum_partition};
+use meterlake_core::publish::Publication;
+use meterlake_core::report::Status;
 use meterlake_core::run::Job;
+use meterlake_core::slot::{Draft, Slot};
 use meterlake_core::sql::{SqlFile, SqlValue, SqlValues};
 use meterlake_core::store::{Object, visible_objects};
 
 use crate::args::MergeJob;
 use crate::inputs::{Inputs, Manifest};
 use crate::publication::{Counts, has_same_own, has_silent_edit, publication, report};
-use crate::report::{Report, Status};
+use crate::report::Report;
 
 /// The object in each generation with the lines that were no records. The name hides it from query engines.
 const MALFORMED: &str = "_malformed.jsonl";
 
-/// How often an hour is begun anew because another run published it meanwhile.
+/// How often an hour is begun, where another run publishes it or its files change meanwhile.
 const ATTEMPTS: u32 = 3;
 
 /// How an hour is merged.
@@ -47,9 +47,11 @@ pub async fn merge_hour(lake: &Lake, hour: Hour, options: Options) -> Result<Rep
             let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             return Ok(Report { duration_ms, ..report });
         }
-        tracing::warn!(%hour, "another run published this hour meanwhile; looking again");
+        tracing::warn!(%hour, "another run published this hour, or its files changed, meanwhile; looking again");
     }
-    bail!("the hour {hour} was published by other runs {ATTEMPTS} times meanwhile: run merge for it once, alone")
+    bail!(
+        "the hour {hour} was published by other runs, or its files changed, {ATTEMPTS} times meanwhile: run merge again"
+    )
 }
 
 /// An hour, its inputs, and what is published of it.
@@ -58,19 +60,21 @@ pub(crate) struct Work<'a> {
     hour: Hour,
     sql: SqlFile,
     inputs: Inputs,
-    current: Option<Partition>,
-    published: Option<Publication>,
+    slot: Slot<'a>,
 }
 
-/// `None`: another run was faster, and the hour has to be looked at again.
+/// `None`: the hour changed meanwhile and has to be looked at again.
 async fn attempt(lake: &Lake, hour: Hour, options: Options) -> Result<Option<Report>> {
     required_table(&*lake.catalog, &lake.layout.raw.name).await?;
     required_table(&*lake.catalog, &lake.layout.merged.name).await?;
+    // Listed first, registered second: what the fingerprint names, the query can see. What comes later is not in the
+    // fingerprint, and so is found by the next run.
+    let inputs = Inputs::list(lake, hour).await?;
     partitions::repair(lake, &lake.layout.raw, Some((hour.previous(), hour)), false).await?;
-    let work = Work::look(lake, hour, Inputs::list(lake, hour).await?).await?;
-    match &work.published {
+    let work = Work::look(lake, hour, inputs).await?;
+    match &work.slot.published {
         Some(published) if work.is_fresh() && !options.force => {
-            work.vacuum(work.current.as_ref()).await?;
+            work.slot.vacuum(work.slot.current.as_ref()).await?;
             Ok(Some(report(hour, Status::Unchanged, published, 0)))
         }
         _ => work.rebuild(options).await,
@@ -79,107 +83,93 @@ async fn attempt(lake: &Lake, hour: Hour, options: Options) -> Result<Option<Rep
 
 impl<'a> Work<'a> {
     pub(crate) async fn look(lake: &'a Lake, hour: Hour, inputs: Inputs) -> Result<Self> {
-        let values = [lake.layout.merged.hour_partition(hour).values];
-        let current = lake.catalog.get_partitions(&lake.layout.merged.name, &values).await?.pop().flatten();
-        let published = current.as_ref().and_then(Publication::of);
-        Ok(Self { lake, hour, sql: lake.sql.query("merge_hour")?, inputs, current, published })
+        let slot = Slot::look(lake, &lake.layout.merged, hour).await?;
+        Ok(Self { lake, hour, sql: lake.sql.query("merge_hour")?, inputs, slot })
     }
 
     /// Whether what is published is made from what is there.
     pub(crate) fn is_fresh(&self) -> bool {
-        self.published.as_ref().is_some_and(|published| published.fingerprint == self.inputs.fingerprint(&self.sql))
+        let published = self.slot.published.as_ref();
+        published.is_some_and(|published| published.fingerprint == self.inputs.fingerprint(&self.sql))
     }
 
     /// Whether the hour was never published.
     pub(crate) fn is_new(&self) -> bool {
-        self.published.is_none()
+        self.slot.published.is_none()
     }
 
     async fn rebuild(&self, options: Options) -> Result<Option<Report>> {
         let manifest = self.inputs.manifest();
-        let before = match &self.current {
+        let before = match &self.slot.current {
             Some(current) => Manifest::read(self.lake, &current.location).await?,
             None => Manifest::default(),
         };
         if !options.force {
-            self.refuse_gone(&before.gone_from(&manifest))?;
+            refuse_gone(&before.gone_from(&manifest))?;
         }
-        if let Some(published) = &self.published
+        if let Some(published) = &self.slot.published
             && has_silent_edit(published, &self.sql)
         {
             tracing::warn!(sql = %self.sql.label(), path = %self.sql.path, "this SQL was edited; raise its version");
         }
 
-        let generation = Generation::begin();
-        let folder = generation.folder(&self.lake.layout.merged.hour_folder(self.hour));
-        let written = match self.write(&generation, &folder).await {
-            Ok(written) => written,
-            Err(error) => {
-                self.clean_up(&generation, &folder).await;
-                return Err(error);
+        let draft = self.slot.begin(MergeJob::NAME)?;
+        let written = match self.write(&draft).await {
+            Ok(Some((counts, scanned_bytes))) => match manifest.write(self.lake, &draft.folder).await {
+                Ok(()) => Ok(Some((counts, scanned_bytes))),
+                Err(error) => Err(error),
+            },
+            other => other,
+        };
+        let (counts, scanned_bytes) = match written {
+            Ok(Some(written)) => written,
+            other => {
+                draft.discard(self.lake).await;
+                return other.map(|_| None);
             }
         };
-        let (counts, scanned_bytes) = written;
 
         // Where only the hour before gained files, and no call here turns out to be a copy of theirs, the result is the
         // one that is published: later steps need not run again.
-        if let (Some(current), Some(published)) = (&self.current, &self.published)
+        if let (Some(current), Some(published)) = (&self.slot.current, &self.slot.published)
             && has_same_own(published, &self.sql, &self.inputs)
             && before.prior_is_within(&manifest)
             && published.number("rows") == counts.rows
             && !options.force
         {
-            self.clean_up(&generation, &folder).await;
-            return self.renew(current, published, &manifest, scanned_bytes).await;
+            draft.discard(self.lake).await;
+            return self.renew(&current.location, published, &manifest, scanned_bytes).await;
         }
 
-        if let Err(error) = manifest.write(self.lake, &folder).await {
-            self.clean_up(&generation, &folder).await;
-            return Err(error);
-        }
-        let publication = publication(&generation, &self.sql, &self.inputs, counts);
-        let status = if self.inputs.own.is_empty() { Status::Empty } else { Status::Published };
-        // After a failure here nobody knows whether it is published: nothing is deleted, vacuum decides later.
-        let swapped = self.swap(&publication, folder.clone()).await?;
-        let Some(partition) = swapped else {
-            self.clean_up(&generation, &folder).await;
+        let publication = publication(&draft.generation, &self.sql, &self.inputs, counts);
+        let Some(partition) = self.slot.publish(&publication, &draft.folder).await? else {
+            draft.discard(self.lake).await;
             return Ok(None);
         };
-        drop_staging(self.lake, generation.staging_table(MergeJob::NAME)?).await?;
-        self.vacuum(Some(&partition)).await?;
+        draft.finish(self.lake).await?;
+        self.slot.vacuum(Some(&partition)).await?;
+        let status = if self.inputs.own.is_empty() { Status::Empty } else { Status::Published };
         Ok(Some(report(self.hour, status, &publication, scanned_bytes)))
     }
 
-    fn refuse_gone(&self, gone: &[&str]) -> Result<()> {
-        match gone.first() {
-            None => Ok(()),
-            Some(first) => bail!(
-                "{} raw files that are counted in the published hour are gone, such as {first}: put them back, or \
-                 merge without them with --force",
-                gone.len()
-            ),
-        }
-    }
-
-    /// Writes the generation; gives its numbers and the bytes scanned.
-    async fn write(&self, generation: &Generation, folder: &Location) -> Result<(Counts, u64)> {
+    /// Writes the generation; gives its numbers and the bytes scanned. `None`: other files were read than listed.
+    async fn write(&self, draft: &Draft) -> Result<Option<(Counts, u64)>> {
         if self.inputs.own.is_empty() {
-            return Ok((Counts::default(), 0));
+            return Ok(Some((Counts::default(), 0)));
         }
+        let raw_folder = self.lake.layout.raw.folder_of(self.hour);
         let statement = Statement {
             label: self.sql.label(),
-            sql: self.render(generation, folder)?,
+            sql: self.render(draft)?,
             database: self.lake.config.database.clone(),
-            malformed: Some(KeepMalformed {
-                from: self.lake.layout.raw.hour_folder(self.hour),
-                to: folder.join(MALFORMED),
-            }),
+            malformed: Some(KeepMalformed { from: raw_folder.clone(), to: draft.folder.join(MALFORMED) }),
         };
         let outcome = self.lake.engine.execute(&statement).await?;
+        let reads: Vec<_> =
+            outcome.reads.iter().filter(|read| read.location.relative_to(&raw_folder).is_some()).collect();
         let listed: BTreeSet<&Location> = self.inputs.own.iter().map(|object| &object.location).collect();
-        let reads: Vec<_> = outcome.reads.iter().filter(|read| listed.contains(&read.location)).collect();
-        if reads.len() != listed.len() {
-            bail!("of {} raw files only {} were read: they changed meanwhile; run merge again", listed.len(), reads.len());
+        if reads.iter().map(|read| &read.location).collect::<BTreeSet<_>>() != listed {
+            return Ok(None);
         }
         let records: u64 = reads.iter().map(|read| read.records).sum();
         let malformed: u64 = reads.iter().map(|read| read.malformed).sum();
@@ -187,10 +177,10 @@ impl<'a> Work<'a> {
             bail!("{} gave {} rows for {records} records: each may give one", self.sql.label(), outcome.rows);
         };
         if malformed > 0 {
-            let kept = folder.join(MALFORMED);
+            let kept = draft.folder.join(MALFORMED);
             tracing::warn!(hour = %self.hour, malformed, %kept, "left out malformed lines and kept them");
         }
-        let files = visible_objects(&*self.lake.store, folder).await?;
+        let files = visible_objects(&*self.lake.store, &draft.folder).await?;
         let counts = Counts {
             rows: outcome.rows,
             duplicates,
@@ -198,21 +188,17 @@ impl<'a> Work<'a> {
             output_files: files.len() as u64,
             output_bytes: files.iter().map(|file: &Object| file.size).sum(),
         };
-        Ok((counts, outcome.scanned_bytes))
+        Ok(Some((counts, outcome.scanned_bytes)))
     }
 
-    fn render(&self, generation: &Generation, folder: &Location) -> Result<String> {
-        let staging = SqlValue::Name(vec![
-            self.lake.config.database.to_string(),
-            generation.staging_table(MergeJob::NAME)?.to_string(),
-        ]);
+    fn render(&self, draft: &Draft) -> Result<String> {
         let mut values = SqlValues::from([
-            ("staging_table", staging),
-            ("location", folder.into()),
+            ("staging_table", draft.staging_value(self.lake)),
+            ("location", (&draft.folder).into()),
             ("raw_table", (&self.lake.layout.raw.name).into()),
         ]);
         let names = ["year", "month", "day", "hour", "prior_year", "prior_month", "prior_day", "prior_hour"];
-        let numbers = [hour_numbers(self.hour), hour_numbers(self.hour.previous())].concat();
+        let numbers = [self.hour.numbers(), self.hour.previous().numbers()].concat();
         values.extend(names.into_iter().zip(numbers.into_iter().map(SqlValue::from)));
         self.sql.render_one(&values)
     }
@@ -220,42 +206,26 @@ impl<'a> Work<'a> {
     /// Keeps the published generation and notes that it is made from the inputs of now.
     async fn renew(
         &self,
-        current: &Partition,
+        generation: &Location,
         published: &Publication,
         manifest: &Manifest,
         scanned_bytes: u64,
     ) -> Result<Option<Report>> {
-        manifest.write(self.lake, &current.location).await?;
+        manifest.write(self.lake, generation).await?;
         let renewed = Publication { fingerprint: self.inputs.fingerprint(&self.sql), ..published.clone() };
-        let swapped = self.swap(&renewed, current.location.clone()).await?;
+        let swapped = self.slot.publish(&renewed, generation).await?;
         Ok(swapped.map(|_| report(self.hour, Status::Unchanged, &renewed, scanned_bytes)))
     }
+}
 
-    /// `None`: another run was faster.
-    async fn swap(&self, publication: &Publication, folder: Location) -> Result<Option<Partition>> {
-        let table = &self.lake.layout.merged;
-        let partition = publication.partition(table.hour_partition(self.hour).values, folder);
-        Ok(match publish(self.lake, table, &partition, self.current.as_ref()).await? {
-            Swap::Done => Some(partition),
-            Swap::Conflict => None,
-        })
-    }
-
-    async fn vacuum(&self, current: Option<&Partition>) -> Result<()> {
-        let folder = self.lake.layout.merged.hour_folder(self.hour);
-        vacuum_partition(self.lake, &folder, current).await.map(drop)
-    }
-
-    /// Removes what was written and not published. What remains after a failure here, vacuum removes.
-    async fn clean_up(&self, generation: &Generation, folder: &Location) {
-        if let Ok(table) = generation.staging_table(MergeJob::NAME)
-            && let Err(error) = drop_staging(self.lake, table).await
-        {
-            tracing::warn!("cannot drop a staging table, vacuum will: {error:#}");
-        }
-        if let Err(error) = self.lake.store.delete_folder(folder).await {
-            tracing::warn!(%folder, "cannot delete an unpublished generation, vacuum will: {error:#}");
-        }
+fn refuse_gone(gone: &[&str]) -> Result<()> {
+    match gone.first() {
+        None => Ok(()),
+        Some(first) => bail!(
+            "{} raw files that are counted in the published hour are gone, such as {first}: put them back, or merge \
+             without them with --force",
+            gone.len()
+        ),
     }
 }
 
@@ -267,15 +237,14 @@ pub(crate) async fn plan(lake: &Lake, hour: Hour) -> Result<(String, String)> {
     required_table(&*lake.catalog, &lake.layout.raw.name).await?;
     required_table(&*lake.catalog, &lake.layout.merged.name).await?;
     let work = Work::look(lake, hour, Inputs::list(lake, hour).await?).await?;
-    let why = match &work.published {
+    let why = match &work.slot.published {
         Some(_) if work.is_fresh() => "is unchanged; with --force it would run",
         Some(published) if published.sql != work.sql.label() => "would be merged again, because the SQL is a newer one",
         Some(_) => "would be merged again, because its files or those of the hour before changed",
         None if work.inputs.own.is_empty() => "has no files and would be published as empty; with files it would run",
         None => "would be merged for the first time",
     };
-    let generation = Generation::begin();
-    let folder = generation.folder(&lake.layout.merged.hour_folder(hour));
+    let draft = work.slot.begin(MergeJob::NAME)?;
     let plan = format!("{hour} ({} files, {} bytes) {why}", work.inputs.own.len(), work.inputs.bytes());
-    Ok((plan, work.render(&generation, &folder)?))
+    Ok((plan, work.render(&draft)?))
 }

@@ -11,4 +11,5 @@ mod report;
 
 pub use args::{Args, MergeJob};
 pub use job::{Options, merge_hour};
-pub use report::{Report, Status};
+pub use meterlake_core::report::Status;
+pub use report::Report;

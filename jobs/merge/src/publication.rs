@@ -5,12 +5,13 @@ use meterlake_core::catalog::Parameters;
 use meterlake_core::generation::Generation;
 use meterlake_core::period::Hour;
 use meterlake_core::publish::Publication;
+use meterlake_core::report::Status;
 use meterlake_core::run::Job;
 use meterlake_core::sql::SqlFile;
 
 use crate::args::MergeJob;
 use crate::inputs::Inputs;
-use crate::report::{Report, Status};
+use crate::report::Report;
 
 const OWN_FINGERPRINT: &str = "own_fingerprint";
 const SQL_CHECKSUM: &str = "sql_checksum";

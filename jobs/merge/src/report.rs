@@ -3,6 +3,7 @@
 use std::fmt;
 
 use meterlake_core::period::Hour;
+use meterlake_core::report::{Status, human_bytes};
 use serde::Serialize;
 
 /// What merging one hour gave.
@@ -38,18 +39,6 @@ pub struct Report {
     pub duration_ms: u64,
 }
 
-/// What was done for an hour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    /// A new generation was published.
-    Published,
-    /// The published one is made from the same inputs.
-    Unchanged,
-    /// The hour has no files, and is published so.
-    Empty,
-}
-
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { period, rows, duplicates, malformed, source_files, output_files, duration_ms, .. } = self;
@@ -62,20 +51,8 @@ impl fmt::Display for Report {
             f,
             " {rows} calls from {source_files} files ({}) in {output_files} files ({}); left out {duplicates} copies \
              and {malformed} malformed lines; {duration_ms} ms",
-            bytes(self.source_bytes),
-            bytes(self.output_bytes)
+            human_bytes(self.source_bytes),
+            human_bytes(self.output_bytes)
         )
     }
-}
-
-/// A size for people: `1.5 MB`.
-fn bytes(bytes: u64) -> String {
-    let units = ["B", "kB", "MB", "GB", "TB"];
-    let unit = (0..units.len()).rev().find(|unit| bytes >= 1000_u64.pow(*unit as u32)).unwrap_or(0);
-    let divisor = 1000_u64.pow(unit as u32);
-    if unit == 0 {
-        return format!("{bytes} B");
-    }
-    let tenths = bytes * 10 / divisor;
-    format!("{}.{} {}", tenths / 10, tenths % 10, units[unit])
 }

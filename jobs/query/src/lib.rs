@@ -40,8 +40,7 @@ impl fmt::Display for Report {
             .map(|at| lines.iter().map(|line| line[at].chars().count()).max().unwrap_or_default())
             .collect();
         for (number, line) in lines.iter().enumerate() {
-            let cells: Vec<String> =
-                line.iter().zip(&widths).map(|(text, width)| format!("{text:<width$}")).collect();
+            let cells: Vec<String> = line.iter().zip(&widths).map(|(text, width)| format!("{text:<width$}")).collect();
             writeln!(f, "{}", cells.join("  ").trim_end())?;
             if number == 0 {
                 let rules: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();

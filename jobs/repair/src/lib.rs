@@ -9,8 +9,8 @@ use meterlake_core::catalog::required_table;
 use meterlake_core::engine::Statement;
 use meterlake_core::lake::Lake;
 use meterlake_core::partitions::{self, Repair};
-use meterlake_core::period::{Hour, Period};
-use meterlake_core::publish::{Vacuumed, vacuum_table};
+use meterlake_core::period::{Day, Hour, Period};
+use meterlake_core::publish::{Vacuumed, vacuum_staging, vacuum_table};
 use meterlake_core::run::{Context, Job, Output, WrongArguments, selected_periods};
 use serde::{Deserialize, Serialize};
 
@@ -111,7 +111,7 @@ pub async fn run(lake: &Lake, range: Option<(Hour, Hour)>, args: &Args, dry_run:
     for hour in &found.mended {
         tracing::warn!(%hour, "this hour's folder was not registered once under its own values");
     }
-    let vacuumed = if args.vacuum && !dry_run { vacuum_table(lake, &lake.layout.merged).await? } else { Vacuumed::default() };
+    let vacuumed = if args.vacuum && !dry_run { vacuum(lake).await? } else { Vacuumed::default() };
     Ok(Report {
         job: RepairJob::NAME,
         period: range.map_or_else(|| "all".to_owned(), |(from, to)| format!("{from}/{to}")),
@@ -123,6 +123,14 @@ pub async fn run(lake: &Lake, range: Option<(Hour, Hour)>, args: &Args, dry_run:
         vacuumed_generations: vacuumed.generations,
         vacuumed_staging_tables: vacuumed.staging_tables,
     })
+}
+
+/// Vacuums the whole lake.
+async fn vacuum(lake: &Lake) -> Result<Vacuumed> {
+    let staging = vacuum_staging(lake).await?;
+    let merged = vacuum_table::<Hour>(lake, &lake.layout.merged).await?;
+    let daily = vacuum_table::<Day>(lake, &lake.layout.usage_daily).await?;
+    Ok(Vacuumed { generations: merged.generations + daily.generations, staging_tables: staging.staging_tables })
 }
 
 fn range(lake: &Lake, args: &Args, context: &Context) -> Result<Option<(Hour, Hour)>> {

@@ -150,6 +150,8 @@ fn values(lake: &Lake, file: &SqlFile) -> SqlValues {
         ("raw_location", (&layout.raw.folder).into()),
         ("merged_table", (&layout.merged.name).into()),
         ("merged_location", (&layout.merged.folder).into()),
+        ("usage_daily_table", (&layout.usage_daily.name).into()),
+        ("usage_daily_location", (&layout.usage_daily.folder).into()),
     ]);
     all.into_iter().filter(|(name, _)| file.has_parameter(name)).collect()
 }

@@ -14,11 +14,12 @@ pub(super) async fn serve<J: Job>(connect: Connect) -> Result<()> {
     let lake = connect(Config::load(None, &[])?).await?;
     let lake = &lake;
     let handler = service_fn(move |event: LambdaEvent<Value>| async move {
-        handle::<J>(lake, event.payload).await.map_err(|error| {
-            let message = one_line(&error);
-            tracing::error!("{message}");
-            Diagnostic { error_type: format!("{}Failed", J::NAME), error_message: message }
-        })
+        // The runtime logs what it is given.
+        let failed = |error: anyhow::Error| Diagnostic {
+            error_type: format!("{}Failed", J::NAME),
+            error_message: one_line(&error),
+        };
+        handle::<J>(lake, event.payload).await.map_err(failed)
     });
     lambda_runtime::run(handler).await.map_err(|error| anyhow!("the Lambda runtime failed: {error}"))
 }

@@ -43,8 +43,7 @@ impl Header {
                 name = Some(value.trim().to_owned());
             } else if let Some(value) = line.trim().strip_prefix("version:") {
                 let value = value.trim();
-                version =
-                    Some(value.parse().with_context(|| format!("its version `{value}` is not a whole number"))?);
+                version = Some(value.parse().with_context(|| format!("its version `{value}` is not a whole number"))?);
             } else if let Some(value) = line.trim().strip_prefix("parameters:") {
                 if !["", "none"].contains(&value.trim()) {
                     bail!("write `-- parameters: none`, or `-- parameters:` and one parameter a line below it");

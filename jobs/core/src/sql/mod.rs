@@ -27,8 +27,8 @@ use sha2::{Digest, Sha256};
 use crate::location::Location;
 use crate::names::{Name, TableName};
 
-pub use header::ParameterType;
 use header::Header;
+pub use header::ParameterType;
 pub use scan::Quoting;
 
 include!(concat!(env!("OUT_DIR"), "/sql_files.rs"));

@@ -9,8 +9,8 @@ use datafusion::error::Result as PlanResult;
 use datafusion::logical_expr::expr::{WindowFunction, WindowFunctionDefinition};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
-    BinaryExpr, Expr, ExprSchemable, Extension, Filter, LogicalPlan, LogicalPlanBuilder, Operator, Projection,
-    Window, lit,
+    BinaryExpr, Expr, ExprSchemable, Extension, Filter, LogicalPlan, LogicalPlanBuilder, Operator, Projection, Window,
+    lit,
 };
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
@@ -47,9 +47,11 @@ impl OptimizerRule for FirstOfKeyRule {
             let is_number = |column: &Expr| matches!(column, Expr::Column(column) if Some(column) == number.as_ref());
             number = projection.expr.iter().position(is_number).map(|at| projection.schema.columns().swap_remove(at));
         }
-        let is_first = |predicate: &Expr| matches!(predicate,
+        let is_first = |predicate: &Expr| {
+            matches!(predicate,
             Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right })
-            if matches!(&**left, Expr::Column(column) if Some(column) == number.as_ref()) && is_one(right));
+            if matches!(&**left, Expr::Column(column) if Some(column) == number.as_ref()) && is_one(right))
+        };
         let (first, others): (Vec<_>, Vec<_>) =
             split_conjunction_owned(filter.predicate.clone()).into_iter().partition(is_first);
         if first.is_empty() {
@@ -124,11 +126,8 @@ impl OptimizerRule for AbsentKeyRule {
             }
         }
         let (keys, other_keys) = join.on.iter().cloned().unzip();
-        let node = KeyFilter {
-            input: (*join.left).clone(),
-            keys,
-            absent_from: Some(((*join.right).clone(), other_keys)),
-        };
+        let node =
+            KeyFilter { input: (*join.left).clone(), keys, absent_from: Some(((*join.right).clone(), other_keys)) };
         Ok(Transformed::yes(LogicalPlan::Extension(Extension { node: Arc::new(node) })))
     }
 }

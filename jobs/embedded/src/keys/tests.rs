@@ -21,7 +21,8 @@ fn context(with_rules: bool) -> SessionContext {
         builder = builder.with_optimizer_rule(Arc::new(FirstOfKeyRule)).with_optimizer_rule(Arc::new(AbsentKeyRule));
     }
     let context = SessionContext::new_with_state(builder.build());
-    let schema = Arc::new(Schema::new(vec![Field::new("k", DataType::Utf8, true), Field::new("n", DataType::Int64, true)]));
+    let schema =
+        Arc::new(Schema::new(vec![Field::new("k", DataType::Utf8, true), Field::new("n", DataType::Int64, true)]));
     let table = |parts: &[(&[Option<&str>], &[Option<i64>])]| {
         let batches = parts.iter().map(|(keys, numbers)| {
             let columns: Vec<datafusion::arrow::array::ArrayRef> =
@@ -43,8 +44,8 @@ fn context(with_rules: bool) -> SessionContext {
 async fn answer(with_rules: bool, sql: &str) -> (String, bool) {
     let frame = context(with_rules).sql(sql).await.unwrap();
     let plan = frame.clone().create_physical_plan().await.unwrap();
-    let uses_filter = format!("{}", datafusion::physical_plan::displayable(plan.as_ref()).indent(false))
-        .contains("KeyFilterExec");
+    let uses_filter =
+        format!("{}", datafusion::physical_plan::displayable(plan.as_ref()).indent(false)).contains("KeyFilterExec");
     (pretty_format_batches(&frame.collect().await.unwrap()).unwrap().to_string(), uses_filter)
 }
 

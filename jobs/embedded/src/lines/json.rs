@@ -21,9 +21,8 @@ pub(crate) struct JsonLines {
 impl JsonLines {
     /// Takes the SerDe's settings `mapping.<column>` and `case.insensitive`.
     pub(crate) fn new(columns: &[&Column], parameters: &Parameters) -> Result<Self> {
-        let key = |column: &&Column| {
-            parameters.get(&format!("mapping.{}", column.name)).unwrap_or(&column.name).clone()
-        };
+        let key =
+            |column: &&Column| parameters.get(&format!("mapping.{}", column.name)).unwrap_or(&column.name).clone();
         let case_insensitive = parameters.get("case.insensitive").is_none_or(|text| text != "false");
         Ok(Self { keys: columns.iter().map(key).collect(), case_insensitive })
     }
@@ -148,7 +147,10 @@ mod tests {
             [some("a"), some("9007199254740993"), some("a \"q\" é")]
         );
         assert_eq!(values(r#" {"USER":null,"status":1.50,"requestid":""} "#), [some(""), some("1.50"), None]);
-        assert_eq!(values(r#"{"user":{"a": [1]},"x":{"y":"z"},"status":true}"#), [None, some("true"), some(r#"{"a": [1]}"#)]);
+        assert_eq!(
+            values(r#"{"user":{"a": [1]},"x":{"y":"z"},"status":true}"#),
+            [None, some("true"), some(r#"{"a": [1]}"#)]
+        );
     }
 
     #[test]

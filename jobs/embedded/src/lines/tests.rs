@@ -49,9 +49,8 @@ fn decode(content: &[u8], chunk: usize) -> anyhow::Result<Decoded> {
     let text = |batch: &RecordBatch| -> Vec<Option<String>> {
         batch.column(0).as_string::<i32>().iter().map(|value| value.map(str::to_owned)).collect()
     };
-    let numbers = |batch: &RecordBatch| -> Vec<Option<i64>> {
-        batch.column(1).as_primitive::<Int64Type>().iter().collect()
-    };
+    let numbers =
+        |batch: &RecordBatch| -> Vec<Option<i64>> { batch.column(1).as_primitive::<Int64Type>().iter().collect() };
     Ok(Decoded {
         a: batches.iter().flat_map(text).collect(),
         b: batches.iter().flat_map(numbers).collect(),
@@ -66,8 +65,7 @@ fn gzip(content: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-const LINES: &str =
-    "{\"a\":\"x\",\"b\":1}\r\n\n  \r\n{\"a\":\"사용자\",\"b\":\"9223372036854775807\"}\nnot json\n{\"a\":null,\"b\":\"1.5\"}";
+const LINES: &str = "{\"a\":\"x\",\"b\":1}\r\n\n  \r\n{\"a\":\"사용자\",\"b\":\"9223372036854775807\"}\nnot json\n{\"a\":null,\"b\":\"1.5\"}";
 
 #[test]
 fn chunks_line_ends_and_compression_change_nothing() {

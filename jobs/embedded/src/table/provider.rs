@@ -98,16 +98,12 @@ impl HiveTable {
             e_tag: None,
             version: None,
         };
-        Ok(PartitionedFile::new_from_meta(meta)
-            .with_partition_values(beside)
-            .with_extension(object.location.clone()))
+        Ok(PartitionedFile::new_from_meta(meta).with_partition_values(beside).with_extension(object.location.clone()))
     }
 
     fn source(&self) -> Arc<dyn FileSource> {
         match &self.lines {
-            Some(lines) => {
-                Arc::new(LineSource::new(lines.clone(), self.schema.clone(), Arc::clone(&self.reader.log)))
-            }
+            Some(lines) => Arc::new(LineSource::new(lines.clone(), self.schema.clone(), Arc::clone(&self.reader.log))),
             None => Arc::new(ParquetSource::new(self.schema.clone())),
         }
     }

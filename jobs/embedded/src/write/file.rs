@@ -66,12 +66,7 @@ fn parquet_compression(output: &Output) -> Result<Compression> {
 }
 
 impl FileWriter {
-    pub(super) fn create(
-        store: Arc<dyn ObjectStore>,
-        path: Path,
-        schema: SchemaRef,
-        output: &Output,
-    ) -> Result<Self> {
+    pub(super) fn create(store: Arc<dyn ObjectStore>, path: Path, schema: SchemaRef, output: &Output) -> Result<Self> {
         let buffered = BufWriter::new(store, path);
         if output.format == OutputFormat::Parquet {
             let properties = WriterProperties::builder().set_compression(parquet_compression(output)?).build();

@@ -71,10 +71,12 @@ impl ResultColumns {
             bail!("the result has no column besides those of partitioned_by");
         };
         let keys = columns.split_off(split);
-        if let Some((key, name)) =
-            keys.iter().zip(&output.partitioned_by).find(|(key, name)| key.name != name.as_str())
+        if let Some((key, name)) = keys.iter().zip(&output.partitioned_by).find(|(key, name)| key.name != name.as_str())
         {
-            bail!("the result ends in `{}` where partitioned_by says `{name}`: its columns go last, in order", key.name);
+            bail!(
+                "the result ends in `{}` where partitioned_by says `{name}`: its columns go last, in order",
+                key.name
+            );
         }
         Ok(Self { columns, keys, schema: Arc::new(Schema::new(fields)) })
     }

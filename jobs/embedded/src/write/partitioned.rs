@@ -16,10 +16,8 @@ const DEFAULT_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
 pub(super) fn split(batch: &RecordBatch, keys: usize) -> Result<Vec<(String, Vec<String>, RecordBatch)>> {
     let first_key = batch.num_columns() - keys;
     let options = FormatOptions::default().with_null(DEFAULT_PARTITION);
-    let formatters: Result<Vec<_>, _> = batch.columns()[first_key..]
-        .iter()
-        .map(|column| ArrayFormatter::try_new(column.as_ref(), &options))
-        .collect();
+    let formatters: Result<Vec<_>, _> =
+        batch.columns()[first_key..].iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options)).collect();
     let formatters = formatters?;
     let mut rows: BTreeMap<Vec<String>, Vec<u32>> = BTreeMap::new();
     for row in 0..batch.num_rows() {

@@ -1,0 +1,236 @@
+//! Aggregating one day.
+
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail};
+use chrono::Utc;
+use meterlake_core::catalog::{Parameters, required_table};
+use meterlake_core::engine::Statement;
+use meterlake_core::lake::Lake;
+use meterlake_core::period::{Day, Hour, Period};
+use meterlake_core::publish::Publication;
+use meterlake_core::report::Status;
+use meterlake_core::run::Job;
+use meterlake_core::slot::{Draft, Slot};
+use meterlake_core::sql::{SqlFile, SqlValue, SqlValues};
+use meterlake_core::store::visible_objects;
+
+use crate::UNATTRIBUTED;
+use crate::args::AggregateJob;
+use crate::inputs::Inputs;
+use crate::report::Report;
+
+/// How often a day is begun, where another run publishes it or its hours change meanwhile.
+const ATTEMPTS: u32 = 3;
+
+/// How a day is aggregated.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Build again even if nothing changed.
+    pub force: bool,
+    /// Go on where hours were never merged.
+    pub allow_missing: bool,
+}
+
+/// Aggregates a day, unless its published generation is made from the same hours.
+///
+/// # Errors
+/// A table does not exist, an hour is missing, or the engine, store or catalog failed. What was published stays so.
+pub async fn aggregate_day(lake: &Lake, day: Day, options: Options) -> Result<Report> {
+    let started = Instant::now();
+    for _ in 0..ATTEMPTS {
+        let done = attempt(lake, day, options).await.with_context(|| format!("cannot aggregate the day {day}"))?;
+        if let Some(report) = done {
+            let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            return Ok(Report { duration_ms, ..report });
+        }
+        tracing::warn!(%day, "another run published this day, or its hours changed, meanwhile; looking again");
+    }
+    bail!(
+        "the day {day} was published by other runs, or its hours changed, {ATTEMPTS} times meanwhile: run aggregate again"
+    )
+}
+
+/// A day, its hours, and what is published of it.
+pub(crate) struct Work<'a> {
+    lake: &'a Lake,
+    day: Day,
+    sql: SqlFile,
+    inputs: Inputs,
+    slot: Slot<'a>,
+}
+
+/// The numbers of one aggregated day.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
+    rows: u64,
+    requests: u64,
+    unattributed: u64,
+    output_files: u64,
+    output_bytes: u64,
+    scanned_bytes: u64,
+}
+
+/// `None`: the day changed meanwhile and has to be looked at again.
+async fn attempt(lake: &Lake, day: Day, options: Options) -> Result<Option<Report>> {
+    let work = Work::look(lake, day).await?;
+    match &work.slot.published {
+        Some(published) if work.is_fresh() && !options.force => {
+            if !options.allow_missing {
+                work.inputs.require_all(day)?;
+            }
+            work.slot.vacuum(work.slot.current.as_ref()).await?;
+            Ok(Some(Report::of(day, Status::Unchanged, published, 0)))
+        }
+        _ => work.build(options).await,
+    }
+}
+
+impl<'a> Work<'a> {
+    pub(crate) async fn look(lake: &'a Lake, day: Day) -> Result<Self> {
+        for table in [&lake.layout.merged, &lake.layout.usage_daily] {
+            required_table(&*lake.catalog, &table.name).await?;
+        }
+        let slot = Slot::look(lake, &lake.layout.usage_daily, day).await?;
+        Ok(Self { lake, day, sql: lake.sql.query("usage_daily")?, inputs: Inputs::look(lake, day).await?, slot })
+    }
+
+    /// Whether what is published is made from what is there.
+    pub(crate) fn is_fresh(&self) -> bool {
+        let published = self.slot.published.as_ref();
+        published.is_some_and(|published| published.fingerprint == self.inputs.fingerprint(self.lake, &self.sql))
+    }
+
+    /// Whether the day was never published.
+    pub(crate) fn is_new(&self) -> bool {
+        self.slot.published.is_none()
+    }
+
+    /// Whether the day was published without some of its hours.
+    pub(crate) fn lacked_hours(&self) -> bool {
+        let published = self.slot.published.as_ref();
+        published.is_some_and(|published| published.notes.get("missing_hours").is_some_and(|hours| !hours.is_empty()))
+    }
+
+    async fn build(&self, options: Options) -> Result<Option<Report>> {
+        if !options.allow_missing {
+            self.inputs.require_all(self.day)?;
+        }
+        let draft = self.slot.begin(AggregateJob::NAME)?;
+        let counts = match self.write(&draft).await {
+            Ok(counts) => counts,
+            Err(error) => {
+                draft.discard(self.lake).await;
+                return Err(error);
+            }
+        };
+        let calls = self.inputs.sum("rows");
+        if counts.requests != calls {
+            draft.discard(self.lake).await;
+            if Inputs::look(self.lake, self.day).await?.fingerprint(self.lake, &self.sql)
+                != self.inputs.fingerprint(self.lake, &self.sql)
+            {
+                return Ok(None);
+            }
+            bail!(
+                "{} counts {} requests where the hours have {calls} calls: every call must be counted; what is not \
+                 billable is left out of billable_requests alone",
+                self.sql.label(),
+                counts.requests
+            );
+        }
+        let publication = self.publication(&draft, counts);
+        let Some(partition) = self.slot.publish(&publication, &draft.folder).await? else {
+            draft.discard(self.lake).await;
+            return Ok(None);
+        };
+        draft.finish(self.lake).await?;
+        self.slot.vacuum(Some(&partition)).await?;
+        let status = if calls == 0 { Status::Empty } else { Status::Published };
+        Ok(Some(Report::of(self.day, status, &publication, counts.scanned_bytes)))
+    }
+
+    async fn write(&self, draft: &Draft) -> Result<Counts> {
+        if self.inputs.sum("rows") == 0 {
+            return Ok(Counts::default());
+        }
+        let outcome = self.lake.engine.execute(&self.statement(&self.sql, self.render(draft)?)).await?;
+        let totals = self.lake.sql.query("usage_daily_totals")?;
+        let values =
+            SqlValues::from([("staging_table", draft.staging_value(self.lake)), ("unattributed", UNATTRIBUTED.into())]);
+        let answer = self.lake.engine.query(&self.statement(&totals, totals.render_one(&values)?)).await?;
+        let numbers: Option<Vec<u64>> =
+            answer.rows.first().and_then(|row| row.iter().map(|cell| cell.as_ref()?.parse().ok()).collect());
+        let Some([rows, requests, unattributed]) = numbers.as_deref() else {
+            bail!("{} did not give three numbers", totals.label());
+        };
+        let files = visible_objects(&*self.lake.store, &draft.folder).await?;
+        Ok(Counts {
+            rows: *rows,
+            requests: *requests,
+            unattributed: *unattributed,
+            output_files: files.len() as u64,
+            output_bytes: files.iter().map(|file| file.size).sum(),
+            scanned_bytes: outcome.scanned_bytes + answer.scanned_bytes,
+        })
+    }
+
+    fn statement(&self, file: &SqlFile, sql: String) -> Statement {
+        Statement { label: file.label(), sql, database: self.lake.config.database.clone(), malformed: None }
+    }
+
+    fn render(&self, draft: &Draft) -> Result<String> {
+        let mut values = SqlValues::from([
+            ("staging_table", draft.staging_value(self.lake)),
+            ("location", (&draft.folder).into()),
+            ("merged_table", (&self.lake.layout.merged.name).into()),
+            ("time_zone", self.lake.config.billing.time_zone.as_str().into()),
+            ("day_start", format!("{} 00:00:00.000", self.day).as_str().into()),
+        ]);
+        let numbers = self.day.numbers().into_iter().map(SqlValue::from);
+        values.extend(Day::KEYS.iter().copied().zip(numbers));
+        self.sql.render_one(&values)
+    }
+
+    fn publication(&self, draft: &Draft, counts: Counts) -> Publication {
+        let number = |key: &str, number: u64| (key.to_owned(), number.to_string());
+        let missing: Vec<String> = self.inputs.missing().iter().map(Hour::to_string).collect();
+        let notes = Parameters::from([
+            number("rows", counts.rows),
+            number("requests", counts.requests),
+            number("unattributed", counts.unattributed),
+            number("duplicates", self.inputs.sum("duplicates")),
+            number("malformed", self.inputs.sum("malformed")),
+            number("source_files", self.inputs.sum("output_files")),
+            number("source_bytes", self.inputs.sum("output_bytes")),
+            number("output_files", counts.output_files),
+            number("output_bytes", counts.output_bytes),
+            ("missing_hours".to_owned(), missing.join(",")),
+        ]);
+        Publication {
+            generation: draft.generation.clone(),
+            fingerprint: self.inputs.fingerprint(self.lake, &self.sql),
+            sql: self.sql.label(),
+            published_at: Utc::now(),
+            notes,
+        }
+    }
+}
+
+/// What a dry run says of a day: what would be done and why, and the statement.
+///
+/// # Errors
+/// A table does not exist, or the store or catalog failed.
+pub(crate) async fn plan(lake: &Lake, day: Day) -> Result<(String, String)> {
+    let work = Work::look(lake, day).await?;
+    let why = match &work.slot.published {
+        Some(_) if work.is_fresh() => "is unchanged; with --force it would run",
+        Some(published) if published.sql != work.sql.label() => "would be built again, because the SQL is a newer one",
+        Some(_) => "would be built again, because its hours changed",
+        None => "would be built for the first time",
+    };
+    let missing = work.inputs.missing().len();
+    let calls = work.inputs.sum("rows");
+    let draft = work.slot.begin(AggregateJob::NAME)?;
+    Ok((format!("{day} ({calls} calls, {missing} hours never merged) {why}"), work.render(&draft)?))
+}

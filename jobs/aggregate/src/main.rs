@@ -1,0 +1,12 @@
+//! The job `aggregate`, from the command line or as a Lambda.
+
+use std::process::ExitCode;
+
+#[cfg(not(feature = "embedded"))]
+use meterlake_core::run::without_engine as connect;
+#[cfg(feature = "embedded")]
+use meterlake_embedded::connect;
+
+fn main() -> ExitCode {
+    meterlake_core::run::main::<meterlake_aggregate::AggregateJob>(connect)
+}

@@ -1,0 +1,99 @@
+//! What `aggregate` says of a day.
+
+use std::fmt;
+
+use meterlake_core::period::Day;
+use meterlake_core::publish::Publication;
+use meterlake_core::report::{Status, human_bytes};
+use meterlake_core::run::Job;
+use serde::Serialize;
+
+use crate::args::AggregateJob;
+
+/// What aggregating one day gave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// `aggregate`
+    pub job: &'static str,
+    /// The day of arrival.
+    pub period: Day,
+    /// What was done.
+    pub status: Status,
+    /// Rows of usage.
+    pub rows: u64,
+    /// Calls, as many as the day's hours have.
+    pub requests: u64,
+    /// Calls without a user; they are never billed.
+    pub unattributed: u64,
+    /// Hours that were never merged, if that was allowed.
+    pub missing_hours: Vec<String>,
+    /// Lines that merge left out of these hours as copies.
+    pub duplicates: u64,
+    /// Lines that merge left out of these hours as malformed.
+    pub malformed: u64,
+    /// Parquet objects of the hours.
+    pub source_files: u64,
+    /// Their size.
+    pub source_bytes: u64,
+    /// Parquet objects of the day.
+    pub output_files: u64,
+    /// Their size.
+    pub output_bytes: u64,
+    /// The published generation.
+    pub generation: String,
+    /// The SQL that made it: `usage_daily@1`.
+    pub sql: String,
+    /// Bytes read by this run.
+    pub scanned_bytes: u64,
+    /// Time that this run took.
+    pub duration_ms: u64,
+}
+
+impl Report {
+    /// The report of a day that is published so.
+    pub(crate) fn of(day: Day, status: Status, publication: &Publication, scanned_bytes: u64) -> Self {
+        let number = |key: &str| publication.number(key);
+        let missing = publication.notes.get("missing_hours").map(String::as_str).unwrap_or_default();
+        Self {
+            job: AggregateJob::NAME,
+            period: day,
+            status,
+            rows: number("rows"),
+            requests: number("requests"),
+            unattributed: number("unattributed"),
+            missing_hours: missing.split(',').filter(|hour| !hour.is_empty()).map(str::to_owned).collect(),
+            duplicates: number("duplicates"),
+            malformed: number("malformed"),
+            source_files: number("source_files"),
+            source_bytes: number("source_bytes"),
+            output_files: number("output_files"),
+            output_bytes: number("output_bytes"),
+            generation: publication.generation.to_string(),
+            sql: publication.sql.clone(),
+            scanned_bytes,
+            duration_ms: 0,
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { period, rows, requests, unattributed, output_files, duration_ms, .. } = self;
+        match self.status {
+            Status::Empty => write!(f, "aggregate {period}: no calls; published as empty")?,
+            status => {
+                let status = if status == Status::Published { "published" } else { "unchanged" };
+                let size = human_bytes(self.output_bytes);
+                write!(
+                    f,
+                    "aggregate {period}: {status} {requests} calls as {rows} rows of usage in {output_files} files \
+                     ({size}); {unattributed} calls have no user; {duration_ms} ms"
+                )?;
+            }
+        }
+        match self.missing_hours.len() {
+            0 => Ok(()),
+            missing => write!(f, "; {missing} hours were never merged"),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Rating: what usage costs. Pure, decimal and exact; money is rounded once, at the line.
+//!
+//! The rules, in the order in which they apply:
+//! 1. A charge prices the quantity of the days that a plan version covers ([`Charge::price`](crate::plans::Charge::price)). Quantities, tier bounds, packages
+//!    and what is free in them are never split by days; flat prices, minimums and maximums are, because they are for a
+//!    month.
+//! 2. Its amount is rounded to the currency's minor unit, half away from zero: the line ([`rate`]).
+//! 3. Where the line is below the charge's minimum or above its maximum, a second line makes up the difference. Both
+//!    bounds are rounded first, so that the two lines add up to the bound to the unit. (Lago: "true-up fee".)
+//! 4. The same for the plan's minimum and maximum, over all lines of the plan.
+//! 5. The customer's discount is one line, a share of the sum of all those lines ([`CustomerMonth::lines`]). It comes
+//!    after the bounds, so it lowers a minimum as well: it is the customer's, and the bounds are the plan's.
+//! 6. Tax is one line per rate on the sum of its lines, prior-period adjustments among them, rounded once
+//!    ([`Invoice::new`]). The invoice is the sum of its rounded lines.
+
+mod line;
+mod month;
+mod price;
+mod total;
+
+pub use line::{Line, LineKind, rate};
+pub use month::CustomerMonth;
+pub use price::{Part, Price};
+pub use total::{Invoice, Totals, discount};
+
+use meterlake_core::period::Day;
+use rust_decimal::Decimal;
+
+use crate::exact::TooLarge;
+
+/// Why usage cannot be rated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RatingError {
+    /// A result has too many digits.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+    /// A meter went backwards.
+    #[error("the quantity {0} is negative: a meter must count up")]
+    NegativeQuantity(Decimal),
+    /// There is usage on a day that no plan covers.
+    #[error("no plan covers {0}: give the customer a plan for that day, or set default_plan")]
+    NoPlan(Day),
+    /// What happened, and with which charge.
+    #[error("the charge `{charge}` of the plan `{plan}`: {cause}")]
+    Charge {
+        /// The plan's id.
+        plan: String,
+        /// The charge's id.
+        charge: String,
+        /// What happened.
+        cause: Box<RatingError>,
+    },
+}
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+//! A run that is cut off between any two calls to a seam and run again gives what an uncut one gives, and leaves
+//! nothing behind.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use meterlake_core::period::Period;
+use meterlake_merge::{Args, MergeJob};
+use meterlake_tests::calls::{call, calls, gzip, lines};
+use meterlake_tests::fuse::{Fuse, fused};
+use meterlake_tests::lake::{Row, TestLake, counts, hour, range, run, statuses};
+use meterlake_tests::programs;
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+const FIRST: &str = "2023-01-31T06";
+
+/// Two hours with copies, also across the edge, and a malformed line.
+fn put_two_hours(lake: &TestLake) {
+    let (first, second) = (hour(FIRST), hour(FIRST).next());
+    lake.put(first, "a", calls(&["1", "2", "1"]));
+    lake.put(first, "b.gz", gzip(format!("{}not a record\n", calls(&["3"]))));
+    lake.put(second, "a", lines([&call("3"), &call("4"), &call("5")]));
+}
+
+fn both_hours() -> Args {
+    range(hour(FIRST), hour(FIRST).next())
+}
+
+/// What a complete run gives: the table, and each hour's counts.
+#[derive(Debug, PartialEq)]
+struct Outcome {
+    rows: Vec<Row>,
+    counts: Vec<(u64, u64, u64)>,
+}
+
+async fn outcome(lake: &TestLake, reports: &[Value]) -> Outcome {
+    Outcome { rows: lake.merged().await, counts: reports.iter().map(counts).collect() }
+}
+
+/// Cuts `job` off after its first call, its second, …, each time on a lake as `prepare` makes it, and runs it again.
+fn cut_everywhere(
+    prepare: impl AsyncFn() -> TestLake,
+    vacuum_after: Duration,
+    job: impl AsyncFn(&TestLake) -> Outcome,
+) {
+    let runtime = Runtime::new().unwrap();
+    let expected = runtime.block_on(async { job(&prepare().await).await });
+    for cut_after in 1.. {
+        let lake = runtime.block_on(prepare());
+        let fuse = Fuse::new(cut_after);
+        let mut config = lake.lake.config.clone();
+        config.vacuum_after = vacuum_after;
+        let seams = fused(&config, &fuse).unwrap();
+        let finished = fuse.run(async { run::<MergeJob>(&seams, &both_hours()).await.unwrap() });
+        drop(seams);
+        let place = fuse.place();
+        runtime.block_on(async {
+            assert_eq!(job(&lake).await, expected, "{place}");
+            lake.assert_no_stray(&place).await;
+            assert_eq!(lake.merged().await, expected.rows, "after vacuum, {place}");
+            let again = lake.merge(&both_hours()).await;
+            assert!(statuses(&again).iter().all(|status| status.ends_with("unchanged")), "{place}");
+        });
+        if finished.is_some() {
+            assert!(cut_after > 20, "a run makes more than {cut_after} calls");
+            return;
+        }
+    }
+}
+
+async fn merge(lake: &TestLake) -> Outcome {
+    let reports = lake.merge(&both_hours()).await;
+    assert_eq!(reports.len(), 2, "{reports:?}");
+    outcome(lake, &reports).await
+}
+
+#[test]
+fn a_first_merge_may_be_cut_off_anywhere() {
+    let prepare = async || {
+        let lake = TestLake::new().await;
+        put_two_hours(&lake);
+        lake
+    };
+    cut_everywhere(prepare, Duration::from_secs(3600), merge);
+}
+
+#[test]
+fn a_merge_after_a_late_object_may_be_cut_off_anywhere() {
+    let prepare = async || {
+        let lake = TestLake::new().await;
+        put_two_hours(&lake);
+        lake.merge(&both_hours()).await;
+        // A new call, and one that was counted in the second hour.
+        lake.put(hour(FIRST), "late", calls(&["6", "4"]));
+        lake
+    };
+    cut_everywhere(prepare, Duration::ZERO, merge);
+}
+
+#[test]
+fn a_merge_that_finds_only_the_hour_before_changed_may_be_cut_off_anywhere() {
+    let prepare = async || {
+        let lake = TestLake::new().await;
+        put_two_hours(&lake);
+        lake.merge(&both_hours()).await;
+        lake.put(hour(FIRST), "late", calls(&["6"]));
+        lake.merge_hour(hour(FIRST)).await;
+        lake
+    };
+    cut_everywhere(prepare, Duration::from_secs(3600), merge);
+}
+
+#[test]
+fn the_table_never_shows_a_half() {
+    let runtime = Runtime::new().unwrap();
+    for cut_after in 1.. {
+        let lake = runtime.block_on(TestLake::new());
+        put_two_hours(&lake);
+        let fuse = Fuse::new(cut_after);
+        let seams = fused(&lake.lake.config, &fuse).unwrap();
+        let finished = fuse.run(async { run::<MergeJob>(&seams, &both_hours()).await.unwrap() });
+        let (first, second) =
+            runtime.block_on(async { (lake.calls_in(hour(FIRST)).await, lake.calls_in(hour(FIRST).next()).await) });
+        assert!([(0, 0), (3, 0), (3, 2)].contains(&(first, second)), "{first} {second} {}", fuse.place());
+        if finished.is_some() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn tables_and_repair_may_be_cut_off_anywhere() -> Result<()> {
+    use meterlake_repair::{Args, RepairJob};
+    use meterlake_tables::TablesJob;
+
+    let runtime = Runtime::new()?;
+    let full = Args { full: true, msck: true, ..Args::default() };
+    for cut_after in 1.. {
+        let lake = runtime.block_on(TestLake::bare());
+        put_two_hours(&lake);
+        let fuse = Fuse::new(cut_after);
+        let seams = fused(&lake.lake.config, &fuse)?;
+        let finished = fuse.run(async {
+            run::<TablesJob>(&seams, &Default::default()).await.unwrap();
+            run::<RepairJob>(&seams, &full).await.unwrap();
+        });
+        let place = fuse.place();
+        runtime.block_on(async {
+            run::<TablesJob>(&lake.lake, &Default::default()).await.unwrap();
+            run::<RepairJob>(&lake.lake, &Args { full: true, ..Args::default() }).await.unwrap();
+            // A malformed line is a row of the raw table for Athena, and none here.
+            assert_eq!(lake.number("SELECT count(*) FROM restapi_access_log_json").await, 7, "{place}");
+            assert_eq!(lake.query("SHOW PARTITIONS restapi_access_log_json").await.len(), 2, "{place}");
+        });
+        if finished.is_some() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_program_that_opens_the_lake_after_a_cut_finds_it_sound() {
+    let runtime = Runtime::new().unwrap();
+    let lake = runtime.block_on(TestLake::new());
+    put_two_hours(&lake);
+    let fuse = Fuse::new(25);
+    let seams = fused(&lake.lake.config, &fuse).unwrap();
+    fuse.run(async { run::<MergeJob>(&seams, &both_hours()).await.unwrap() });
+    let folder = lake.folder().display().to_string();
+    let args = ["--lake", &folder, "--from", FIRST, "--to", "2023-01-31T07", "--output", "json"];
+    let counted: Vec<_> = programs::run("merge", lake.beside.path(), &args).reports().iter().map(counts).collect();
+    assert_eq!(counted, [(3, 1, 1), (2, 1, 0)]);
+}

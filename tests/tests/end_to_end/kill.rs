@@ -1,0 +1,92 @@
+//! SIGKILL at any moment of a run, and the run again.
+
+use std::fs;
+use std::path::Path;
+use std::process::Child;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use meterlake_core::period::Hour;
+use meterlake_loadgen::{Options, write_files};
+use meterlake_tests::lake::{TestLake, counts, hour};
+use meterlake_tests::programs::{Ran, program};
+use meterlake_tests::tree::copy_tree;
+
+/// How often a run is killed, at moments spread over its duration.
+const TRIES: u32 = 12;
+
+fn the_hour() -> Hour {
+    hour("2023-01-31T12")
+}
+
+fn start(lake: &TestLake) -> Child {
+    let folder = lake.folder().display().to_string();
+    let args = ["--lake", &folder, "--hour", "2023-01-31T12", "--output", "json"];
+    program("merge", lake.beside.path()).args(args).spawn().unwrap()
+}
+
+fn finish(child: Child) -> Ran {
+    Ran::of(child.wait_with_output().unwrap())
+}
+
+/// A lake with the raw files of another.
+async fn copy_of(raw: &Path) -> TestLake {
+    let lake = TestLake::new().await;
+    copy_tree(raw, &lake.folder().join("json-data"));
+    lake
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_run_that_is_run_again_gives_the_same_and_leaves_nothing() {
+    let model = TestLake::new().await;
+    let traffic = Options {
+        from: the_hour(),
+        to: the_hour(),
+        calls_per_hour: 13_000,
+        copies: 0.05,
+        malformed: 0.01,
+        legacy: 0.1,
+        ..Options::default()
+    };
+    let truth = write_files(&*model.lake.store, &model.lake.layout, &traffic).await.unwrap();
+    let expected = &truth.hours[&the_hour()];
+    let expected = (expected.calls, expected.duplicates, expected.malformed);
+    assert!(expected.0 > 15_000, "{expected:?}");
+    let started = Instant::now();
+    assert_eq!(counts(&finish(start(&model)).reports()[0]), expected);
+    let (duration, rows) = (started.elapsed(), model.merged().await);
+
+    let raw = model.folder().join("json-data");
+    let mut killed = 0;
+    for attempt in 0..TRIES {
+        let delay = duration * attempt / TRIES;
+        let when = format!("killed after {delay:?} of {duration:?}");
+        let lake = copy_of(&raw).await;
+        let mut child = start(&lake);
+        sleep(delay);
+        child.kill().unwrap();
+        killed += u32::from(finish(child).code.is_none());
+        let visible = lake.calls().await;
+        assert!(visible == 0 || visible == expected.0, "{visible} calls are visible, {when}");
+
+        let report = finish(start(&lake)).reports().remove(0);
+        assert_eq!(counts(&report), expected, "{when}");
+        assert!(lake.merged().await == rows, "other rows, {when}");
+        lake.assert_no_stray(&when).await;
+        assert_eq!(lake.calls().await, expected.0, "after vacuum, {when}");
+    }
+    assert!(killed >= TRIES / 2, "only {killed} runs were killed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_write_leaves_in_a_published_generation_is_vacuumed() {
+    let lake = TestLake::new().await;
+    lake.put(the_hour(), "a", meterlake_tests::calls::calls(&["1"]));
+    lake.merge_hour(the_hour()).await;
+    // A run that is killed while it renews the list of inputs leaves this.
+    let generation = lake.published().await[0].location.to_path().unwrap();
+    fs::write(generation.join("._inputs.json.4711.tmp"), "{").unwrap();
+    sleep(Duration::from_millis(10));
+    lake.assert_no_stray("after a killed write").await;
+    assert_eq!(lake.calls().await, 1);
+}
