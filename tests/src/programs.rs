@@ -7,9 +7,8 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-/// The packages whose programs the tests run.
-const PACKAGES: [&str; 5] =
-    ["meterlake-loadgen", "meterlake-merge", "meterlake-query", "meterlake-repair", "meterlake-tables"];
+/// The programs that the tests run.
+const PROGRAMS: [&str; 5] = ["loadgen", "merge", "query", "repair", "tables"];
 
 /// What a program said and how it ended.
 #[derive(Debug)]
@@ -92,9 +91,18 @@ fn programs() -> &'static Path {
             Some(profile) => profile,
         };
         let mut build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        build.args(["build", "--quiet", "--bins", "--profile", profile, "--target-dir"]).arg(target);
-        build.args(PACKAGES.iter().flat_map(|package| ["--package", package]));
+        // Of the whole workspace, as `cargo test` does: a part of it may ask for fewer features, and so for another
+        // build of what it shares with the rest.
+        build.args(["build", "--quiet", "--workspace", "--profile", profile, "--target-dir"]).arg(target);
+        build.args(PROGRAMS.iter().flat_map(|program| ["--bin", program]));
         build.current_dir(env!("CARGO_MANIFEST_DIR"));
+        // What cargo tells this test about its package would make build scripts run again, and all that depends on them.
+        for (name, _) in env::vars_os() {
+            if ["CARGO_MANIFEST_", "CARGO_PKG_"].iter().any(|of_package| name.to_string_lossy().starts_with(of_package))
+            {
+                build.env_remove(name);
+            }
+        }
         assert!(build.status().expect("cargo").success(), "the programs cannot be built");
         folder.to_owned()
     })

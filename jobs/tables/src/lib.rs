@@ -1,6 +1,8 @@
 //! Creates the tables of a lake, and brings them to the newest version: each file of `sql/tables/` is applied once, in
 //! order, and remembered with its checksum in the catalog.
 
+mod progress;
+
 use std::fmt;
 
 use anyhow::{Context as _, Result, bail};
@@ -116,17 +118,16 @@ impl Step {
     /// Runs the file's statements, if they have not been run, and remembers that.
     ///
     /// # Errors
-    /// A statement fails. Every statement may be run again, so the next try starts the file over.
+    /// A statement fails. The next try goes on with it.
     pub async fn apply(&self, lake: &Lake) -> Result<Report> {
         if !self.is_applied {
-            for sql in &self.statements {
-                let statement = Statement {
-                    label: self.file.label(),
-                    sql: sql.clone(),
-                    database: lake.config.database.clone(),
-                    malformed: None,
-                };
-                lake.engine.execute(&statement).await?;
+            let label = self.file.label();
+            let done = progress::statements_run(lake, &label).await?;
+            for (number, sql) in self.statements.iter().enumerate().skip(done) {
+                progress::note(lake, &label, number).await?;
+                let (label, sql) = (label.clone(), sql.clone());
+                let database = lake.config.database.clone();
+                lake.engine.execute(&Statement { label, sql, database, malformed: None }).await?;
             }
             let (key, checksum) = (applied_key(&self.file), self.file.checksum());
             let remembered = lake.catalog.set_database_parameter(&lake.config.database, &key, &checksum).await;

@@ -148,10 +148,15 @@ pub fn exit_code(result: Result<()>) -> ExitCode {
     ExitCode::from(if error.is::<WrongArguments>() { 2 } else { 1 })
 }
 
-/// An error and its causes in one line.
+/// An error and its causes in one line. Many errors repeat their cause: what was said is not said again.
 #[must_use]
 pub fn one_line(error: &anyhow::Error) -> String {
-    format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ")
+    let said = error.chain().fold(String::new(), |said, cause| match cause.to_string() {
+        cause if said.is_empty() => cause,
+        cause if said.contains(&cause) => said,
+        cause => format!("{said}: {cause}"),
+    });
+    said.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Whoever read the output, such as `head`, has read enough.
@@ -234,6 +239,12 @@ mod tests {
         }
         assert_eq!(selected_periods(None, hour("2023-01-31T04"), None, now).unwrap().len(), 3);
         assert_eq!(selected_periods(None, hour("2023-01-31T04"), hour("2023-01-31T05"), now).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn an_error_is_one_line_that_says_nothing_twice() {
+        let error = anyhow!("disk full").context("cannot copy: disk full").context("cannot\n write");
+        assert_eq!(one_line(&error), "cannot write: cannot copy: disk full");
     }
 
     #[test]

@@ -87,8 +87,8 @@ impl Line<'_> {
 
 /// What a plan version costs on the days that it covers: a line for each charge, and lines for the bounds.
 ///
-/// `quantities` has what each charge of the version counted on those days, in their order. The lines of charges without
-/// usage are there too: [`Line::is_nothing`].
+/// `quantities` has what each charge of the version counted on those days, in their order; what is
+/// missing counts as none. The lines of charges without usage are there too: [`Line::is_nothing`].
 ///
 /// # Errors
 /// A quantity is negative, or an amount has too many digits.

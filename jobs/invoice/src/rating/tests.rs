@@ -232,16 +232,3 @@ fn a_row_counts_only_where_method_and_path_fit() {
     let line = |line: &Line<'_>| format!("{} {}", line.charge.unwrap().id, line.quantity.unwrap());
     assert_eq!(lines.iter().map(line).collect::<Vec<_>>(), ["reads 10", "bytes 300"]);
 }
-
-#[test]
-fn zz_speed() {
-    let plans = plans(
-        "USD",
-        "minimum = 1\n[[plans.charges]]\nid = 'x'\nmeter = 'requests'\nmodel = 'graduated'\ntiers = [{ up_to = 10, flat = 2 }, { up_to = 20, unit = 5 }, { unit = 1 }]\n[[plans.charges]]\nid = 'y'\nmeter = 'response_bytes'\nmodel = 'package'\nsize = 1000\nprice = 1\n[[customers]]\nid='c'\ndiscount='0.1'\ntax_rate='0.2'\n",
-    );
-    let t = std::time::Instant::now();
-    for _ in 0..10_000 {
-        april(&plans, "c", "12.5");
-    }
-    eprintln!("SPEED {:?} per invoice", t.elapsed() / 10_000);
-}
