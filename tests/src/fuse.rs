@@ -3,6 +3,7 @@
 use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Result;
 use async_trait::async_trait;
@@ -92,6 +93,10 @@ struct Fused<T> {
 impl<T: Store> Store for Fused<T> {
     async fn exists(&self, root: &Location) -> Result<bool> {
         self.fuse.call("Store::exists", self.inner.exists(root)).await
+    }
+
+    async fn sweep(&self, folder: &Location, age: Duration) -> Result<()> {
+        self.fuse.call("Store::sweep", self.inner.sweep(folder, age)).await
     }
 
     async fn list(&self, folder: &Location) -> Result<Vec<Object>> {

@@ -105,6 +105,9 @@ pub struct Vacuumed {
 pub async fn vacuum_partition(lake: &Lake, folder: &Location, current: Option<&Partition>) -> Result<Vacuumed> {
     let published_at = current.and_then(Publication::of).map(|publication| publication.published_at);
     let mut vacuumed = Vacuumed::default();
+    if let Some(current) = current {
+        lake.store.sweep(&current.location, lake.config.vacuum_after).await?;
+    }
     for candidate in lake.store.folders(folder).await? {
         let Some(generation) = Generation::of_folder(&candidate) else { continue };
         let is_published = current.is_some_and(|current| current.location == candidate);

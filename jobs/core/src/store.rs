@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use async_trait::async_trait;
@@ -46,6 +47,8 @@ pub trait Store: Send + Sync {
     async fn read(&self, object: &Location) -> Result<Option<Vec<u8>>>;
     /// Writes an object at once: readers see the old content, none, or the new, never a part.
     async fn write(&self, object: &Location, content: &[u8]) -> Result<()>;
+    /// Deletes what writes that were killed left half-written below a folder, if it is older than `age`.
+    async fn sweep(&self, folder: &Location, age: Duration) -> Result<()>;
     /// Deletes everything below a folder. A folder that is not there is deleted already.
     async fn delete_folder(&self, folder: &Location) -> Result<()>;
     /// Makes sure that what was written below a folder survives a loss of power.
@@ -114,6 +117,26 @@ impl Store for LocalStore {
         blocking(move || write_file(&file, &content).with_context(|| format!("cannot write {}", file.display()))).await
     }
 
+    async fn sweep(&self, folder: &Location, age: Duration) -> Result<()> {
+        let root = path(folder)?;
+        blocking(move || {
+            for entry in entries(&root)? {
+                let name = entry.file_name();
+                let name = name.to_string_lossy();
+                if !(name.starts_with('.') && name.ends_with(TEMPORARY_SUFFIX)) {
+                    continue;
+                }
+                let written = entry.metadata().and_then(|metadata| metadata.modified());
+                if written.is_ok_and(|at| at.elapsed().is_ok_and(|passed| passed >= age)) {
+                    fs::remove_file(entry.path())
+                        .with_context(|| format!("cannot delete {}", entry.path().display()))?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
     async fn delete_folder(&self, folder: &Location) -> Result<()> {
         let root = path(folder)?;
         blocking(move || match fs::remove_dir_all(&root) {
@@ -130,6 +153,9 @@ impl Store for LocalStore {
         blocking(move || sync_tree(&root).with_context(|| format!("cannot flush {} to disk", root.display()))).await
     }
 }
+
+/// How the names of files end that are being written; they start with a dot, which hides them.
+const TEMPORARY_SUFFIX: &str = ".tmp";
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await?
@@ -181,7 +207,8 @@ fn write_file(file: &Path, content: &[u8]) -> std::io::Result<()> {
     let folder = file.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(folder)?;
     let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = folder.join(format!(".{name}.{}.tmp", std::process::id()));
+    // A name of its own: two tasks may write the same object at once.
+    let temporary = folder.join(format!(".{name}.{:016x}{TEMPORARY_SUFFIX}", rand::random::<u64>()));
     let written = fs::File::create(&temporary)
         .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(&temporary, file));
@@ -237,6 +264,29 @@ mod tests {
             etags.insert(LocalStore.list(&object.parent()).await.unwrap()[0].etag.clone());
         }
         assert_eq!(etags.len(), 2);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_object_may_be_written_several_times_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let object = Location::from_path(folder.path()).unwrap().join("a");
+        let writes = (0..8).map(|_| LocalStore.write(&object, b"{}"));
+        futures::future::try_join_all(writes).await.unwrap();
+        assert_eq!(LocalStore.list(&object.parent()).await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_write_left_is_swept() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Location::from_path(folder.path()).unwrap();
+        for name in [".a.0123.tmp", "a", ".b"] {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        LocalStore.sweep(&root, Duration::from_secs(60)).await.unwrap();
+        assert_eq!(LocalStore.list(&root).await.unwrap().len(), 3);
+        LocalStore.sweep(&root, Duration::ZERO).await.unwrap();
+        assert_eq!(LocalStore.list(&root).await.unwrap().len(), 2);
+        LocalStore.sweep(&root.join("nowhere"), Duration::ZERO).await.unwrap();
     }
 
     #[tokio::test]

@@ -98,10 +98,15 @@ impl Manifest {
         lake.store.write(&generation.join(MANIFEST), &serde_json::to_vec(self)?).await
     }
 
-    /// The hour's own objects that `now` no longer has, by path.
-    pub(crate) fn gone_from<'a>(&'a self, now: &Self) -> Vec<&'a str> {
-        let there: BTreeSet<&str> = now.own.iter().map(|entry| entry.path.as_str()).collect();
-        self.own.iter().map(|entry| entry.path.as_str()).filter(|path| !there.contains(path)).collect()
+    /// The objects that `now` no longer has, by path. Without those of the hour before, their copies in this hour would
+    /// be counted again.
+    pub(crate) fn gone_from<'a>(&'a self, now: &'a Self) -> Vec<&'a str> {
+        let there: BTreeSet<&str> = now.paths().collect();
+        self.paths().filter(|path| !there.contains(path)).collect()
+    }
+
+    fn paths(&self) -> impl Iterator<Item = &str> {
+        self.own.iter().chain(&self.prior).map(|entry| entry.path.as_str())
     }
 
     /// Whether all objects of the hour before are among those of `now`, unchanged.

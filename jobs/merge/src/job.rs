@@ -222,7 +222,7 @@ fn refuse_gone(gone: &[&str]) -> Result<()> {
     match gone.first() {
         None => Ok(()),
         Some(first) => bail!(
-            "{} raw files that are counted in the published hour are gone, such as {first}: put them back, or merge \
+            "{} raw files that the published hour was made from are gone, such as {first}: put them back, or merge \
              without them with --force",
             gone.len()
         ),

@@ -12,3 +12,4 @@ mod kill;
 mod repair;
 mod tables;
 mod truth;
+mod usage;

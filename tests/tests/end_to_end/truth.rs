@@ -78,7 +78,7 @@ async fn every_hour_and_every_user_agree_with_the_truth() {
     let lake = TestLake::new().await;
     let truth = write(&lake, Late::All).await;
     let totals = &truth.totals;
-    assert!([totals.copies, totals.malformed, totals.unattributed, totals.blank].iter().all(|number| *number > 10));
+    assert!([totals.copies, totals.malformed, totals.unattributed, totals.blank].iter().all(|number| *number > 0));
     assert_agrees(&lake, &truth).await;
     lake.assert_no_stray("after the truth").await;
 }

@@ -12,6 +12,9 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use super::{AbsentKeyRule, FirstOfKeyRule};
 use crate::session::KeyFilterQueryPlanner;
 
+/// Keys and numbers.
+type Rows<'a> = (&'a [Option<&'a str>], &'a [Option<i64>]);
+
 fn context(with_rules: bool) -> SessionContext {
     let mut builder = SessionStateBuilder::new()
         .with_config(SessionConfig::new().with_target_partitions(3).with_batch_size(2))
@@ -23,7 +26,7 @@ fn context(with_rules: bool) -> SessionContext {
     let context = SessionContext::new_with_state(builder.build());
     let schema =
         Arc::new(Schema::new(vec![Field::new("k", DataType::Utf8, true), Field::new("n", DataType::Int64, true)]));
-    let table = |parts: &[(&[Option<&str>], &[Option<i64>])]| {
+    let table = |parts: &[Rows<'_>]| {
         let batches = parts.iter().map(|(keys, numbers)| {
             let columns: Vec<datafusion::arrow::array::ArrayRef> =
                 vec![Arc::new(StringArray::from(keys.to_vec())), Arc::new(Int64Array::from(numbers.to_vec()))];

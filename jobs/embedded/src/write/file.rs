@@ -21,13 +21,20 @@ use crate::statement::{Output, OutputFormat};
 
 pub(super) enum FileWriter {
     Parquet(Box<AsyncArrowWriter<BufWriter>>),
-    Lines { output: BufWriter, encoder: Encoder, format: OutputFormat },
+    Lines(Box<LineWriter>),
+}
+
+/// Lines being written.
+pub(super) struct LineWriter {
+    output: BufWriter,
+    encoder: Encoder,
+    format: OutputFormat,
 }
 
 /// Compresses lines or leaves them as they are.
-pub(super) enum Encoder {
+enum Encoder {
     Plain,
-    Gzip(GzEncoder<Vec<u8>>),
+    Gzip(Box<GzEncoder<Vec<u8>>>),
 }
 
 /// How the names of an output's objects end.
@@ -74,18 +81,18 @@ impl FileWriter {
             return Ok(Self::Parquet(Box::new(writer)));
         }
         let encoder = match is_gzip(output)? {
-            true => Encoder::Gzip(GzEncoder::new(Vec::new(), flate2::Compression::default())),
+            true => Encoder::Gzip(Box::new(GzEncoder::new(Vec::new(), flate2::Compression::default()))),
             false => Encoder::Plain,
         };
-        Ok(Self::Lines { output: buffered, encoder, format: output.format })
+        Ok(Self::Lines(Box::new(LineWriter { output: buffered, encoder, format: output.format })))
     }
 
     pub(super) async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         match self {
             Self::Parquet(writer) => writer.write(batch).await?,
-            Self::Lines { output, encoder, format } => {
-                let lines = encode(batch, *format)?;
-                output.write_all(&encoder.push(&lines)?).await?;
+            Self::Lines(writer) => {
+                let lines = encode(batch, writer.format)?;
+                writer.output.write_all(&writer.encoder.push(&lines)?).await?;
             }
         }
         Ok(())
@@ -96,7 +103,8 @@ impl FileWriter {
             Self::Parquet(writer) => {
                 writer.close().await?;
             }
-            Self::Lines { mut output, encoder, .. } => {
+            Self::Lines(writer) => {
+                let LineWriter { mut output, encoder, .. } = *writer;
                 output.write_all(&encoder.finish()?).await?;
                 output.shutdown().await?;
             }
