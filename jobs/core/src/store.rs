@@ -121,15 +121,16 @@ impl Store for LocalStore {
         let root = path(folder)?;
         blocking(move || {
             for entry in entries(&root)? {
-                let name = entry.file_name();
-                let name = name.to_string_lossy();
-                if !(name.starts_with('.') && name.ends_with(TEMPORARY_SUFFIX)) {
+                if !is_temporary(&entry) {
                     continue;
                 }
                 let written = entry.metadata().and_then(|metadata| metadata.modified());
                 if written.is_ok_and(|at| at.elapsed().is_ok_and(|passed| passed >= age)) {
-                    fs::remove_file(entry.path())
-                        .with_context(|| format!("cannot delete {}", entry.path().display()))?;
+                    match fs::remove_file(entry.path()) {
+                        // Another run swept it.
+                        Err(error) if error.kind() == ErrorKind::NotFound => {}
+                        removed => removed.with_context(|| format!("cannot delete {}", entry.path().display()))?,
+                    }
                 }
             }
             Ok(())
@@ -218,13 +219,25 @@ fn write_file(file: &Path, content: &[u8]) -> std::io::Result<()> {
     written
 }
 
+/// Whether a write, of this run or another, is about to rename the file or was killed before it did.
+fn is_temporary(entry: &fs::DirEntry) -> bool {
+    let name = entry.file_name();
+    let name = name.to_string_lossy();
+    name.starts_with('.') && name.ends_with(TEMPORARY_SUFFIX)
+}
+
 fn sync_tree(folder: &Path) -> std::io::Result<()> {
     if !folder.exists() {
         return Ok(());
     }
     for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() { sync_tree(&path)? } else { fs::File::open(&path)?.sync_all()? }
+        let entry = entry?;
+        let path = entry.path();
+        if path.is_dir() {
+            sync_tree(&path)?;
+        } else if !is_temporary(&entry) {
+            fs::File::open(&path)?.sync_all()?;
+        }
     }
     fs::File::open(folder)?.sync_all()
 }

@@ -1,5 +1,8 @@
 //! Whole jobs over whole lakes: what each of them promises, and the invariants of the design.
 
+// A test that cannot go on fails.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod again;
 mod at_once;
 mod bad_input;

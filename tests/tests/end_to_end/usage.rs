@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use meterlake_aggregate::{AggregateJob, Args};
-use meterlake_core::period::{Day, Hour, Period};
+use meterlake_core::period::{Day, Hour};
 use meterlake_core::sql::SqlFiles;
 use meterlake_loadgen::{Late, Options, write_files};
 use meterlake_tables::TablesJob;
