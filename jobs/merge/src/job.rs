@@ -114,19 +114,10 @@ impl<'a> Work<'a> {
         }
 
         let draft = self.slot.begin(MergeJob::NAME)?;
-        let written = match self.write(&draft).await {
-            Ok(Some((counts, scanned_bytes))) => match manifest.write(self.lake, &draft.folder).await {
-                Ok(()) => Ok(Some((counts, scanned_bytes))),
-                Err(error) => Err(error),
-            },
-            other => other,
-        };
-        let (counts, scanned_bytes) = match written {
-            Ok(Some(written)) => written,
-            other => {
-                draft.discard(self.lake).await;
-                return other.map(|_| None);
-            }
+        let written = self.write(&draft, &manifest).await;
+        let Ok(Some((counts, scanned_bytes))) = written else {
+            draft.discard(self.lake).await;
+            return written.map(|_| None);
         };
 
         // Where only the hour before gained files, and no call here turns out to be a copy of theirs, the result is the
@@ -153,7 +144,15 @@ impl<'a> Work<'a> {
     }
 
     /// Writes the generation; gives its numbers and the bytes scanned. `None`: other files were read than listed.
-    async fn write(&self, draft: &Draft) -> Result<Option<(Counts, u64)>> {
+    async fn write(&self, draft: &Draft, manifest: &Manifest) -> Result<Option<(Counts, u64)>> {
+        let written = self.write_rows(draft).await?;
+        if written.is_some() {
+            manifest.write(self.lake, &draft.folder).await?;
+        }
+        Ok(written)
+    }
+
+    async fn write_rows(&self, draft: &Draft) -> Result<Option<(Counts, u64)>> {
         if self.inputs.own.is_empty() {
             return Ok(Some((Counts::default(), 0)));
         }
