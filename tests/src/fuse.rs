@@ -13,7 +13,7 @@ use meterlake_core::engine::{Engine, Outcome, Rows, Statement};
 use meterlake_core::lake::Lake;
 use meterlake_core::location::Location;
 use meterlake_core::names::{Name, TableName};
-use meterlake_core::store::{LocalStore, Object, Store};
+use meterlake_core::store::{LocalStore, Object, ObjectWriter, Store};
 use meterlake_embedded::{EmbeddedEngine, SqliteCatalog};
 use tokio::sync::Notify;
 
@@ -115,12 +115,33 @@ impl<T: Store> Store for Fused<T> {
         self.fuse.call("Store::write", self.inner.write(object, content)).await
     }
 
+    async fn create(&self, object: &Location) -> Result<Box<dyn ObjectWriter>> {
+        let inner = self.fuse.call("Store::create", self.inner.create(object)).await?;
+        Ok(Box::new(FusedWriter { inner, fuse: Arc::clone(&self.fuse) }))
+    }
+
     async fn delete_folder(&self, folder: &Location) -> Result<()> {
         self.fuse.call("Store::delete_folder", self.inner.delete_folder(folder)).await
     }
 
     async fn persist(&self, folder: &Location) -> Result<()> {
         self.fuse.call("Store::persist", self.inner.persist(folder)).await
+    }
+}
+
+struct FusedWriter {
+    inner: Box<dyn ObjectWriter>,
+    fuse: Arc<Fuse>,
+}
+
+#[async_trait]
+impl ObjectWriter for FusedWriter {
+    async fn write(&mut self, content: Vec<u8>) -> Result<()> {
+        self.fuse.call("ObjectWriter::write", self.inner.write(content)).await
+    }
+
+    async fn finish(self: Box<Self>) -> Result<u64> {
+        self.fuse.call("ObjectWriter::finish", self.inner.finish()).await
     }
 }
 

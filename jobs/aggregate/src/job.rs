@@ -5,6 +5,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 use chrono::Utc;
 use meterlake_core::catalog::{Parameters, required_table};
+use meterlake_core::day_inputs::DayInputs;
 use meterlake_core::engine::Statement;
 use meterlake_core::lake::Lake;
 use meterlake_core::period::{Day, Hour, Period};
@@ -17,7 +18,6 @@ use meterlake_core::store::visible_objects;
 
 use crate::UNATTRIBUTED;
 use crate::args::AggregateJob;
-use crate::inputs::Inputs;
 use crate::report::Report;
 
 /// How often a day is begun, where another run publishes it or its hours change meanwhile.
@@ -56,7 +56,7 @@ pub(crate) struct Work<'a> {
     lake: &'a Lake,
     day: Day,
     sql: SqlFile,
-    inputs: Inputs,
+    inputs: DayInputs,
     slot: Slot<'a>,
 }
 
@@ -92,7 +92,7 @@ impl<'a> Work<'a> {
             required_table(&*lake.catalog, &table.name).await?;
         }
         let slot = Slot::look(lake, &lake.layout.usage_daily, day).await?;
-        Ok(Self { lake, day, sql: lake.sql.query("usage_daily")?, inputs: Inputs::look(lake, day).await?, slot })
+        Ok(Self { lake, day, sql: lake.sql.query("usage_daily")?, inputs: DayInputs::look(lake, day).await?, slot })
     }
 
     /// Whether what is published is made from what is there.
@@ -127,7 +127,7 @@ impl<'a> Work<'a> {
         let calls = self.inputs.sum("rows");
         if counts.requests != calls {
             draft.discard(self.lake).await;
-            if Inputs::look(self.lake, self.day).await?.fingerprint(self.lake, &self.sql)
+            if DayInputs::look(self.lake, self.day).await?.fingerprint(self.lake, &self.sql)
                 != self.inputs.fingerprint(self.lake, &self.sql)
             {
                 return Ok(None);

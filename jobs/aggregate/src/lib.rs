@@ -4,7 +4,6 @@
 //! zone. Their fingerprint is stored with the partition: the same one means that there is nothing to do.
 
 mod args;
-mod inputs;
 mod job;
 mod report;
 
@@ -12,5 +11,4 @@ pub use args::{AggregateJob, Args};
 pub use job::{Options, aggregate_day};
 pub use report::Report;
 
-/// The user under which calls without one are kept. It is never billed.
-pub const UNATTRIBUTED: &str = "-";
+pub use meterlake_core::names::UNATTRIBUTED;

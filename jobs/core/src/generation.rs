@@ -84,6 +84,12 @@ impl fmt::Display for Generation {
     }
 }
 
+/// The SHA-256 of some bytes, hexadecimal.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
 /// Collects what a partition is made from into one hash.
 #[derive(Default)]
 pub struct Fingerprint(Sha256);

@@ -16,6 +16,10 @@ pub struct Layout {
     pub merged: TableLayout,
     /// Usage per user, day of use, method and path: Parquet, by arrival day.
     pub usage_daily: TableLayout,
+    /// Invoices: Parquet, by month of use. Its partition is what publishes a month; its folder holds all exports.
+    pub invoices: TableLayout,
+    /// Their lines: Parquet, in the same folders.
+    pub line_items: TableLayout,
 }
 
 /// A table's name and its folder.

@@ -5,6 +5,7 @@
 
 pub mod catalog;
 pub mod config;
+pub mod day_inputs;
 pub mod engine;
 pub mod generation;
 pub mod lake;

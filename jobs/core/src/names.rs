@@ -6,6 +6,9 @@ use std::str::FromStr;
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
+/// The user under which calls without one are kept. It is never billed.
+pub const UNATTRIBUTED: &str = "-";
+
 /// A database's, table's or column's name: 1–255 of `a–z 0–9 _ -`; upper case is folded.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -110,7 +110,7 @@ pub async fn vacuum_partition(lake: &Lake, folder: &Location, current: Option<&P
     }
     for candidate in lake.store.folders(folder).await? {
         let Some(generation) = Generation::of_folder(&candidate) else { continue };
-        let is_published = current.is_some_and(|current| current.location == candidate);
+        let is_published = current.is_some_and(|current| is_in(&current.location, &candidate));
         let needed_since = published_at.map_or(generation.started(), |at| at.max(generation.started()));
         if is_published || !is_over(lake, needed_since) {
             continue;
@@ -160,6 +160,11 @@ pub async fn vacuum_table<P: Period>(lake: &Lake, table: &TableLayout) -> Result
         vacuumed.generations += vacuum_partition(lake, &folder, current.as_ref()).await?.generations;
     }
     Ok(vacuumed)
+}
+
+/// Whether a partition's objects lie in a generation's folder, straight or further below.
+fn is_in(location: &Location, generation: &Location) -> bool {
+    location == generation || location.relative_to(generation).is_some()
 }
 
 /// Whether `vacuum_after` has passed since then.

@@ -1,18 +1,23 @@
-//! Turns a month of usage into invoices, and prices a quantity without a lake.
+//! The job `invoice`, from the command line or as a Lambda; and `invoice quote`, which needs no lake.
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use chrono::Utc;
 use clap::{CommandFactory, Parser, Subcommand};
+#[cfg(not(feature = "embedded"))]
+use meterlake_core::run::without_engine as connect;
 use meterlake_core::period::{Day, Period};
 use meterlake_core::run::{exit_code, parse_arguments, start_logging};
+#[cfg(feature = "embedded")]
+use meterlake_embedded::connect;
+use meterlake_invoice::InvoiceJob;
 use meterlake_invoice::plans::PlanErrors;
 use meterlake_invoice::quote::{self, QuoteArgs};
 
 /// Turns a month of usage into invoices
 #[derive(Parser)]
-#[command(name = "invoice", version, arg_required_else_help = false)]
+#[command(name = "invoice", version)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -26,8 +31,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_none_or(|first| first != "quote") {
+        return meterlake_core::run::main::<InvoiceJob>(connect);
+    }
     start_logging(false);
-    let result = run();
+    let result = quote();
     match result.as_ref().err().and_then(|error| error.downcast_ref::<PlanErrors>()) {
         Some(errors) => {
             // Each fault of a plan file gets a line of its own.
@@ -38,8 +46,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<()> {
-    match parse_arguments::<Cli>(Cli::command())?.command {
-        Command::Quote(args) => quote::run(&args, Day::containing(Utc::now())),
-    }
+fn quote() -> Result<()> {
+    let Command::Quote(args) = parse_arguments::<Cli>(Cli::command())?.command;
+    quote::run(&args, Day::containing(Utc::now()))
 }

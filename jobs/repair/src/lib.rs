@@ -9,7 +9,7 @@ use meterlake_core::catalog::required_table;
 use meterlake_core::engine::Statement;
 use meterlake_core::lake::Lake;
 use meterlake_core::partitions::{self, Repair};
-use meterlake_core::period::{Day, Hour, Period};
+use meterlake_core::period::{Day, Hour, Month, Period};
 use meterlake_core::publish::{Vacuumed, vacuum_staging, vacuum_table};
 use meterlake_core::run::{Context, Job, Output, WrongArguments, selected_periods};
 use serde::{Deserialize, Serialize};
@@ -130,7 +130,9 @@ async fn vacuum(lake: &Lake) -> Result<Vacuumed> {
     let staging = vacuum_staging(lake).await?;
     let merged = vacuum_table::<Hour>(lake, &lake.layout.merged).await?;
     let daily = vacuum_table::<Day>(lake, &lake.layout.usage_daily).await?;
-    Ok(Vacuumed { generations: merged.generations + daily.generations, staging_tables: staging.staging_tables })
+    let monthly = vacuum_table::<Month>(lake, &lake.layout.invoices).await?;
+    let generations = merged.generations + daily.generations + monthly.generations;
+    Ok(Vacuumed { generations, staging_tables: staging.staging_tables })
 }
 
 fn range(lake: &Lake, args: &Args, context: &Context) -> Result<Option<(Hour, Hour)>> {

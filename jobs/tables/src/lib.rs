@@ -153,6 +153,9 @@ fn values(lake: &Lake, file: &SqlFile) -> SqlValues {
         ("merged_location", (&layout.merged.folder).into()),
         ("usage_daily_table", (&layout.usage_daily.name).into()),
         ("usage_daily_location", (&layout.usage_daily.folder).into()),
+        ("invoices_table", (&layout.invoices.name).into()),
+        ("invoices_location", (&layout.invoices.folder).into()),
+        ("line_items_table", (&layout.line_items.name).into()),
     ]);
     all.into_iter().filter(|(name, _)| file.has_parameter(name)).collect()
 }

@@ -10,6 +10,8 @@ use anyhow::{Context, Result, anyhow, bail};
 pub enum ParameterType {
     /// An identifier.
     Name,
+    /// Any number of identifiers, to loop over: `{% for column in columns %}`.
+    Names,
     /// A string literal.
     Text,
     /// A whole number.
@@ -20,6 +22,7 @@ impl fmt::Display for ParameterType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Name => "name",
+            Self::Names => "names",
             Self::Text => "text",
             Self::Integer => "integer",
         })
@@ -74,9 +77,10 @@ fn parameter(line: &str) -> Result<Option<(String, ParameterType)>> {
     }
     let declared = match declared {
         "name" => ParameterType::Name,
+        "names" => ParameterType::Names,
         "text" => ParameterType::Text,
         "integer" => ParameterType::Integer,
-        other => bail!("its parameter `{name}` has the type `{other}`: use name, text or integer"),
+        other => bail!("its parameter `{name}` has the type `{other}`: use name, names, text or integer"),
     };
     Ok(Some((name.to_owned(), declared)))
 }

@@ -38,6 +38,8 @@ include!(concat!(env!("OUT_DIR"), "/sql_files.rs"));
 pub enum SqlValue {
     /// An identifier, possibly qualified; quoted part by part.
     Name(Vec<String>),
+    /// Identifiers, each unqualified.
+    Names(Vec<String>),
     /// A string; becomes a literal.
     Text(String),
     /// A whole number.
@@ -84,6 +86,7 @@ impl SqlValue {
     fn parameter_type(&self) -> ParameterType {
         match self {
             Self::Name(_) => ParameterType::Name,
+            Self::Names(_) => ParameterType::Names,
             Self::Text(_) => ParameterType::Text,
             Self::Integer(_) => ParameterType::Integer,
         }
@@ -236,6 +239,9 @@ fn template_value(value: &SqlValue, quoting: Quoting) -> Value {
             let quoted: Vec<String> = parts.iter().map(|part| quoting.identifier(part)).collect();
             Value::from_safe_string(quoted.join("."))
         }
+        SqlValue::Names(names) => {
+            names.iter().map(|name| Value::from_safe_string(quoting.identifier(name))).collect::<Vec<_>>().into()
+        }
         SqlValue::Text(text) => Value::from(text.as_str()),
         SqlValue::Integer(number) => Value::from(*number),
     }
@@ -374,6 +380,18 @@ mod tests {
         assert_eq!(sql.trim(), "SELECT 'it''s\n; DROP TABLE x --', -7 \nFROM \"metering\".\"a-b\"");
         let hive = SqlFile::parse("q.sql", TEXT, Quoting::Hive).unwrap().render_one(&values(r"it's \")).unwrap();
         assert_eq!(hive.trim(), "SELECT 'it\\'s \\\\', -7 \nFROM `metering`.`a-b`");
+    }
+
+    #[test]
+    fn names_are_looped_over_each_quoted() {
+        let text = "-- name: q\n-- version: 1\n-- parameters:\n--   columns (names): some\n\
+                    SELECT {% for column in columns %}{{ column }}, {% endfor %}1";
+        let render = |names: &[&str]| {
+            let names = SqlValue::Names(names.iter().map(|name| (*name).to_owned()).collect());
+            file(text).unwrap().render_one(&SqlValues::from([("columns", names)])).unwrap()
+        };
+        assert_eq!(render(&["a", "b\"c"]), "SELECT \"a\", \"b\"\"c\", 1");
+        assert_eq!(render(&[]), "SELECT 1");
     }
 
     #[test]

@@ -19,7 +19,6 @@ mod sha1;
 mod text;
 mod type_names;
 mod url;
-mod xxhash;
 mod zone;
 
 #[cfg(test)]

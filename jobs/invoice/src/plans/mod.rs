@@ -140,6 +140,13 @@ impl Plans {
         self.customer(customer).map(|customer| customer.terms).unwrap_or_default()
     }
 
+    /// Whether some charge covers only some methods or paths, so that usage must be told apart by them.
+    #[must_use]
+    pub fn filter_by_path(&self) -> bool {
+        let charges = self.plans.values().flatten().flat_map(|version| &version.charges);
+        charges.into_iter().any(|charge| !charge.methods.is_empty() || !charge.paths.is_empty())
+    }
+
     /// The meters that some charge prices: the columns that extraction needs.
     #[must_use]
     pub fn meters(&self) -> BTreeSet<&str> {

@@ -98,6 +98,17 @@ impl Plans {
         join_neighbours(periods)
     }
 
+    /// Whether the plan versions of anybody change on a day inside the month, so that its days must be told apart.
+    #[must_use]
+    pub fn change_within(&self, month: Month) -> bool {
+        let (first, last) = (first_of(month), first_of(month.next()).previous());
+        let begins_inside = |day: Day| first < day && day <= last;
+        let versions = self.plans.values().flatten().map(|version| version.effective_from);
+        let own = self.customers().flat_map(|customer| &customer.plans);
+        let dates = own.flat_map(|plan| [plan.from, plan.to.map(Day::next)]).flatten();
+        versions.chain(dates).any(begins_inside)
+    }
+
     /// The versions of a plan in a month, between two days.
     fn covered(
         &self,

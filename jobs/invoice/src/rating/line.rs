@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use meterlake_core::period::Month;
 use rust_decimal::Decimal;
 use serde::Serialize;
 
@@ -69,13 +70,26 @@ pub struct Line<'p> {
     pub tax_rate: Decimal,
     /// How a usage or flat line came about; empty for the others.
     pub parts: Vec<Part>,
+    /// On an adjustment and its tax: the earlier month that it corrects.
+    pub corrects: Option<Corrected>,
+}
+
+/// An earlier month's amount, as it is due now and as it was billed so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Corrected {
+    /// The month of use.
+    pub month: Month,
+    /// What its usage comes to, as it is known now.
+    pub due: Decimal,
+    /// What final invoices billed for it.
+    pub billed: Decimal,
 }
 
 impl Line<'_> {
     /// A line that follows from no charge and no plan.
     #[must_use]
     pub fn bare(kind: LineKind, amount: Decimal, tax_rate: Decimal) -> Self {
-        Self { kind, plan: None, charge: None, quantity: None, amount, tax_rate, parts: Vec::new() }
+        Self { kind, plan: None, charge: None, quantity: None, amount, tax_rate, parts: Vec::new(), corrects: None }
     }
 
     /// Whether it says nothing: no usage and no amount.

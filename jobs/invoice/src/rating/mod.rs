@@ -10,18 +10,20 @@
 //! 4. The same for the plan's minimum and maximum, over all lines of the plan.
 //! 5. The customer's discount is one line, a share of the sum of all those lines ([`CustomerMonth::lines`]). It comes
 //!    after the bounds, so it lowers a minimum as well: it is the customer's, and the bounds are the plan's.
-//! 6. Tax is one line per rate on the sum of its lines, prior-period adjustments among them, rounded once
-//!    ([`Invoice::new`]). The invoice is the sum of its rounded lines.
+//! 6. Tax is one line per rate on the sum of its lines, rounded once ([`Invoice::new`]). The invoice is the sum of its
+//!    rounded lines.
+//! 7. An earlier month that was billed too little or too much gets a line for the difference and one for its tax
+//!    ([`Invoice::correct`]), so that over all invoices every month comes to what its usage costs, tax included.
 
 mod line;
 mod month;
 mod price;
 mod total;
 
-pub use line::{Line, LineKind, rate};
+pub use line::{Corrected, Line, LineKind, rate};
 pub use month::CustomerMonth;
 pub use price::{Part, Price};
-pub use total::{Invoice, Totals, discount};
+pub use total::{Correction, Invoice, Totals, discount};
 
 use meterlake_core::period::Day;
 use rust_decimal::Decimal;

@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use super::line::{Line, rate};
 use super::{RatingError, discount};
 use crate::currency::Currency;
-use crate::exact::sum;
+use crate::exact::{TooLarge, sum};
 use crate::plans::{PlanPeriod, Plans, Terms};
 
 /// A customer's month: the plan versions that cover it and what was used on their days.
@@ -47,14 +47,14 @@ impl<'p> CustomerMonth<'p> {
         day: Day,
         method: &str,
         path: &str,
-        meter: impl Fn(&str) -> Decimal,
+        meter: impl Fn(&str) -> Result<Decimal, TooLarge>,
     ) -> Result<(), RatingError> {
         let at = self.periods.iter().position(|period| period.covers(day)).ok_or(RatingError::NoPlan(day))?;
         for (charge, quantity) in self.periods[at].version.charges.iter().zip(&mut self.quantities[at]) {
             if let Some(name) = &charge.meter
                 && charge.covers(method, path)
             {
-                *quantity = sum(*quantity, meter(name))?;
+                *quantity = sum(*quantity, meter(name)?)?;
             }
         }
         Ok(())

@@ -134,7 +134,7 @@ proptest! {
         let rated = |rows: &[(u32, Decimal)]| {
             let mut usage = CustomerMonth::new(&plans, "u", month);
             for (day, quantity) in rows {
-                usage.record(Day::of(2023, 4, *day).unwrap(), "GET", "/", |_| *quantity).unwrap();
+                usage.record(Day::of(2023, 4, *day).unwrap(), "GET", "/", |_| Ok(*quantity)).unwrap();
             }
             let lines = usage.lines().unwrap();
             lines.iter().map(|line| (line.kind, line.quantity, line.amount)).collect::<Vec<_>>()

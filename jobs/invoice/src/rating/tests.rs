@@ -31,7 +31,7 @@ pub(super) fn charge(keys: &str) -> Charge {
 fn april(plans: &Plans, customer: &str, requests: &str) -> (Vec<String>, String) {
     let month: Month = "2023-04".parse().unwrap();
     let mut usage = CustomerMonth::new(plans, customer, month);
-    usage.record("2023-04-20".parse().unwrap(), "GET", "/", |_| number(requests)).unwrap();
+    usage.record("2023-04-20".parse().unwrap(), "GET", "/", |_| Ok(number(requests))).unwrap();
     let invoice = Invoice::new(usage.lines().unwrap(), plans.currency()).unwrap();
     let format = |amount: Decimal| plans.currency().format(amount);
     let lines = invoice.lines.iter().map(|line| format!("{} {}", line.kind, format(line.amount))).collect();
@@ -184,7 +184,7 @@ fn two_versions_in_a_month_each_rate_the_usage_of_their_days() {
     );
     let mut month = CustomerMonth::new(&plans, "u", "2023-04".parse().unwrap());
     for day in ["2023-04-01", "2023-04-10", "2023-04-11", "2023-04-30"] {
-        month.record(day.parse().unwrap(), "GET", "/", |_| number("8")).unwrap();
+        month.record(day.parse().unwrap(), "GET", "/", |_| Ok(number("8"))).unwrap();
     }
     let amounts: Vec<_> = month.lines().unwrap().iter().map(|line| line.amount.to_string()).collect();
     assert_eq!(amounts, ["6.00", "14.00"]);
@@ -203,7 +203,7 @@ fn what_cannot_be_rated_says_why() {
     let plans = plans("USD", "[[plans.charges]]\nid = 'x'\nmeter = 'requests'\nmodel = 'per_unit'\nunit = '1.5'");
     let month = |requests: &str| {
         let mut month = CustomerMonth::new(&plans, "u", "2023-04".parse().unwrap());
-        month.record("2023-04-01".parse().unwrap(), "GET", "/", |_| number(requests)).unwrap();
+        month.record("2023-04-01".parse().unwrap(), "GET", "/", |_| Ok(number(requests))).unwrap();
         month.lines().map(|_| ()).map_err(|error| error.to_string())
     };
     assert_eq!(
@@ -212,7 +212,7 @@ fn what_cannot_be_rated_says_why() {
     );
     assert!(month("79228162514264337593543950335").unwrap_err().contains("too many digits"));
     let mut early = CustomerMonth::new(&plans, "u", "2022-12".parse().unwrap());
-    let error = early.record("2022-12-31".parse().unwrap(), "GET", "/", |_| Decimal::ONE).unwrap_err();
+    let error = early.record("2022-12-31".parse().unwrap(), "GET", "/", |_| Ok(Decimal::ONE)).unwrap_err();
     assert_eq!(error, RatingError::NoPlan("2022-12-31".parse().unwrap()));
 }
 
@@ -225,7 +225,7 @@ fn a_row_counts_only_where_method_and_path_fit() {
     );
     let mut month = CustomerMonth::new(&plans, "u", "2023-04".parse().unwrap());
     for (method, path) in [("GET", "/v1/a"), ("POST", "/v1/a"), ("GET", "/v2/a")] {
-        let meter = |name: &str| if name == "requests" { Decimal::TEN } else { Decimal::ONE_HUNDRED };
+        let meter = |name: &str| Ok(if name == "requests" { Decimal::TEN } else { Decimal::ONE_HUNDRED });
         month.record("2023-04-01".parse().unwrap(), method, path, meter).unwrap();
     }
     let lines = month.lines().unwrap();

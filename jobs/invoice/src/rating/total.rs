@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 
-use super::line::{Line, LineKind, sum_of};
+use super::line::{Corrected, Line, LineKind, sum_of};
 use crate::currency::Currency;
-use crate::exact::{Exact, TooLarge, sum};
+use crate::exact::{Exact, TooLarge, difference, sum};
 use crate::plans::Terms;
 
 /// An invoice's lines, tax last, and their sums.
@@ -49,6 +49,55 @@ impl<'p> Invoice<'p> {
             lines.push(Line::bare(LineKind::Tax, amount, rate));
         }
         Ok(Self { lines, totals: Totals { subtotal, tax, total: sum(subtotal, tax)? } })
+    }
+}
+
+/// What an earlier month's final invoices billed too little or too much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Correction {
+    /// Without tax.
+    pub net: Corrected,
+    /// The tax.
+    pub tax: Corrected,
+    /// The month's tax rate.
+    pub tax_rate: Decimal,
+}
+
+impl Correction {
+    /// Whether the month was billed right.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.net.due == self.net.billed && self.tax.due == self.tax.billed
+    }
+}
+
+impl<'p> Invoice<'p> {
+    /// Adds a line for what a correction comes to, and one for its tax.
+    ///
+    /// The tax is that of the corrected month less what was billed of it, and not that of the difference: so all invoices
+    /// of a month's usage together carry the tax that one invoice would have carried, to the minor unit.
+    ///
+    /// # Errors
+    /// A sum has too many digits.
+    pub fn correct(&mut self, correction: &Correction, currency: Currency) -> Result<(), TooLarge> {
+        let Correction { net, tax, tax_rate } = *correction;
+        for (kind, corrected) in [(LineKind::Adjustment, net), (LineKind::Tax, tax)] {
+            let amount = in_minor_units(difference(corrected.due, corrected.billed)?, currency)?;
+            if amount.is_zero() {
+                continue;
+            }
+            let line = Line { corrects: Some(corrected), ..Line::bare(kind, amount, tax_rate) };
+            let first_tax = self.lines.iter().position(|line| line.kind == LineKind::Tax).unwrap_or(self.lines.len());
+            if kind == LineKind::Tax {
+                self.lines.push(line);
+                self.totals.tax = sum(self.totals.tax, amount)?;
+            } else {
+                self.lines.insert(first_tax, line);
+                self.totals.subtotal = sum(self.totals.subtotal, amount)?;
+            }
+        }
+        self.totals.total = sum(self.totals.subtotal, self.totals.tax)?;
+        Ok(())
     }
 }
 

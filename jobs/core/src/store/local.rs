@@ -1,4 +1,4 @@
-//! The seam to the objects of a lake: a local folder or S3.
+//! Objects as files of the local file system.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,60 +10,8 @@ use anyhow::{Context, Result, anyhow};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+use super::{Object, ObjectWriter, Store};
 use crate::location::Location;
-
-/// An object and what a listing says of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Object {
-    /// Where it is.
-    pub location: Location,
-    /// Bytes, as stored.
-    pub size: u64,
-    /// Changes when the content does.
-    pub etag: String,
-    /// When it was written.
-    pub modified: DateTime<Utc>,
-}
-
-impl Object {
-    /// Whether query engines pass it over: a segment below `folder` starts with `_` or `.`.
-    #[must_use]
-    pub fn is_hidden_in(&self, folder: &Location) -> bool {
-        let path = self.location.relative_to(folder).unwrap_or_else(|| self.location.name());
-        path.split('/').any(|segment| segment.starts_with(['_', '.']))
-    }
-}
-
-/// Lists, reads, writes and deletes objects.
-#[async_trait]
-pub trait Store: Send + Sync {
-    /// Whether the lake's root is there.
-    async fn exists(&self, root: &Location) -> Result<bool>;
-    /// Every object below a folder, hidden ones too, sorted by location; none if there is no such folder.
-    async fn list(&self, folder: &Location) -> Result<Vec<Object>>;
-    /// The folders straight below a folder, sorted; none if there is no such folder.
-    async fn folders(&self, folder: &Location) -> Result<Vec<Location>>;
-    /// An object's content; `None` if it is not there.
-    async fn read(&self, object: &Location) -> Result<Option<Vec<u8>>>;
-    /// Writes an object at once: readers see the old content, none, or the new, never a part.
-    async fn write(&self, object: &Location, content: &[u8]) -> Result<()>;
-    /// Deletes what writes that were killed left half-written below a folder, if it is older than `age`.
-    async fn sweep(&self, folder: &Location, age: Duration) -> Result<()>;
-    /// Deletes everything below a folder. A folder that is not there is deleted already.
-    async fn delete_folder(&self, folder: &Location) -> Result<()>;
-    /// Makes sure that what was written below a folder survives a loss of power.
-    async fn persist(&self, folder: &Location) -> Result<()>;
-}
-
-/// The objects below a folder that query engines read.
-///
-/// # Errors
-/// The folder cannot be listed.
-pub async fn visible_objects(store: &dyn Store, folder: &Location) -> Result<Vec<Object>> {
-    let mut objects = store.list(folder).await?;
-    objects.retain(|object| !object.is_hidden_in(folder));
-    Ok(objects)
-}
 
 /// Objects as files of the local file system.
 #[derive(Debug, Clone, Copy, Default)]
@@ -115,6 +63,15 @@ impl Store for LocalStore {
         let file = path(object)?;
         let content = content.to_vec();
         blocking(move || write_file(&file, &content).with_context(|| format!("cannot write {}", file.display()))).await
+    }
+
+    async fn create(&self, object: &Location) -> Result<Box<dyn ObjectWriter>> {
+        let file = path(object)?;
+        blocking(move || {
+            let new = NewFile::create(&file).with_context(|| format!("cannot write {}", file.display()))?;
+            Ok(Box::new(LocalWriter(Some(new))) as Box<dyn ObjectWriter>)
+        })
+        .await
     }
 
     async fn sweep(&self, folder: &Location, age: Duration) -> Result<()> {
@@ -205,18 +162,83 @@ fn list_files(folder: &Path, objects: &mut Vec<Object>) -> Result<()> {
 
 /// Writes beside the target and renames: the name appears with the whole content or not at all.
 fn write_file(file: &Path, content: &[u8]) -> std::io::Result<()> {
-    let folder = file.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(folder)?;
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    // A name of its own: two tasks may write the same object at once.
-    let temporary = folder.join(format!(".{name}.{:016x}{TEMPORARY_SUFFIX}", rand::random::<u64>()));
-    let written = fs::File::create(&temporary)
-        .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&temporary, file));
-    if written.is_err() {
-        let _ = fs::remove_file(&temporary);
+    let mut new = NewFile::create(file)?;
+    new.write(content)?;
+    new.finish().map(drop)
+}
+
+/// A file being written under a hidden name, which is removed unless it is finished.
+struct NewFile {
+    target: PathBuf,
+    temporary: PathBuf,
+    /// `None` once it is closed.
+    file: Option<fs::File>,
+    size: u64,
+}
+
+impl NewFile {
+    fn create(target: &Path) -> std::io::Result<Self> {
+        let folder = target.parent().unwrap_or(Path::new("/"));
+        fs::create_dir_all(folder)?;
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        // A name of its own: two tasks may write the same object at once.
+        let temporary = folder.join(format!(".{name}.{:016x}{TEMPORARY_SUFFIX}", rand::random::<u64>()));
+        let file = Some(fs::File::create(&temporary)?);
+        Ok(Self { target: target.to_owned(), temporary, file, size: 0 })
     }
-    written
+
+    fn write(&mut self, content: &[u8]) -> std::io::Result<()> {
+        self.size += content.len() as u64;
+        self.file.as_mut().map_or(Ok(()), |file| file.write_all(content))
+    }
+
+    fn finish(mut self) -> std::io::Result<u64> {
+        if let Some(file) = &self.file {
+            file.sync_all()?;
+        }
+        fs::rename(&self.temporary, &self.target)?;
+        self.file = None;
+        Ok(self.size)
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if self.file.take().is_some() {
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+/// `None` after a write that failed.
+struct LocalWriter(Option<NewFile>);
+
+impl LocalWriter {
+    fn take(&mut self) -> Result<NewFile> {
+        self.0.take().context("an object that could not be written cannot be written on")
+    }
+}
+
+#[async_trait]
+impl ObjectWriter for LocalWriter {
+    async fn write(&mut self, content: Vec<u8>) -> Result<()> {
+        let mut file = self.take()?;
+        let written = blocking(move || {
+            file.write(&content).with_context(|| format!("cannot write {}", file.target.display()))?;
+            Ok(file)
+        });
+        self.0 = Some(written.await?);
+        Ok(())
+    }
+
+    async fn finish(mut self: Box<Self>) -> Result<u64> {
+        let file = self.take()?;
+        blocking(move || {
+            let target = file.target.clone();
+            file.finish().with_context(|| format!("cannot write {}", target.display()))
+        })
+        .await
+    }
 }
 
 /// Whether a write, of this run or another, is about to rename the file or was killed before it did.
@@ -245,6 +267,24 @@ fn sync_tree(folder: &Path) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::visible_objects;
+
+    #[tokio::test]
+    async fn an_object_written_in_pieces_appears_when_it_is_finished_or_never() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Location::from_path(folder.path()).unwrap();
+        let mut object = LocalStore.create(&root.join("a/b")).await.unwrap();
+        object.write(b"one".to_vec()).await.unwrap();
+        object.write(b"two".to_vec()).await.unwrap();
+        assert_eq!(LocalStore.read(&root.join("a/b")).await.unwrap(), None);
+        assert_eq!(object.finish().await.unwrap(), 6);
+        assert_eq!(LocalStore.read(&root.join("a/b")).await.unwrap().as_deref(), Some(&b"onetwo"[..]));
+
+        let mut dropped = LocalStore.create(&root.join("a/c")).await.unwrap();
+        dropped.write(b"one".to_vec()).await.unwrap();
+        drop(dropped);
+        assert_eq!(LocalStore.list(&root).await.unwrap().len(), 1);
+    }
 
     #[tokio::test]
     async fn what_is_written_is_listed_read_and_deleted() {

@@ -1,21 +1,27 @@
-//! What a day is made from: the published generations of its merged hours.
+//! What a day of usage is made from: the published generations of its merged hours. `aggregate` builds from them, and
+//! whoever uses the day can tell whether they have changed since.
 
 use anyhow::{Result, bail};
-use meterlake_core::generation::Fingerprint;
-use meterlake_core::lake::Lake;
-use meterlake_core::layout::period_values;
-use meterlake_core::period::{Day, Hour};
-use meterlake_core::publish::Publication;
-use meterlake_core::sql::SqlFile;
+
+use crate::generation::Fingerprint;
+use crate::lake::Lake;
+use crate::layout::period_values;
+use crate::period::{Day, Hour};
+use crate::publish::Publication;
+use crate::sql::SqlFile;
 
 /// The hours of a day, each with what is published of it.
 #[derive(Debug, Clone)]
-pub(crate) struct Inputs {
+pub struct DayInputs {
     hours: Vec<(Hour, Option<Publication>)>,
 }
 
-impl Inputs {
-    pub(crate) async fn look(lake: &Lake, day: Day) -> Result<Self> {
+impl DayInputs {
+    /// Looks up what is published of each hour.
+    ///
+    /// # Errors
+    /// The catalog failed.
+    pub async fn look(lake: &Lake, day: Day) -> Result<Self> {
         let hours: Vec<Hour> = day.hours().collect();
         let values: Vec<Vec<String>> = hours.iter().map(|hour| period_values(*hour)).collect();
         let partitions = lake.catalog.get_partitions(&lake.layout.merged.name, &values).await?;
@@ -23,8 +29,9 @@ impl Inputs {
         Ok(Self { hours: hours.into_iter().zip(published).collect() })
     }
 
-    /// A hash over everything that the day's partition depends on.
-    pub(crate) fn fingerprint(&self, lake: &Lake, sql: &SqlFile) -> String {
+    /// A hash over everything that the day's partition depends on; `sql` is `usage_daily.sql`.
+    #[must_use]
+    pub fn fingerprint(&self, lake: &Lake, sql: &SqlFile) -> String {
         let hash = Fingerprint::default()
             .text("sql", &sql.label())
             .text("checksum", &sql.checksum())
@@ -37,12 +44,16 @@ impl Inputs {
     }
 
     /// The hours that were never merged.
-    pub(crate) fn missing(&self) -> Vec<Hour> {
+    #[must_use]
+    pub fn missing(&self) -> Vec<Hour> {
         self.hours.iter().filter(|(_, published)| published.is_none()).map(|(hour, _)| *hour).collect()
     }
 
     /// Refuses a day with hours that were never merged.
-    pub(crate) fn require_all(&self, day: Day) -> Result<()> {
+    ///
+    /// # Errors
+    /// There are some; the error names them and the command that mends it.
+    pub fn require_all(&self, day: Day) -> Result<()> {
         let missing = self.missing();
         let (Some(from), Some(to)) = (missing.first(), missing.last()) else { return Ok(()) };
         let names: Vec<String> = missing.iter().map(Hour::to_string).collect();
@@ -55,7 +66,8 @@ impl Inputs {
     }
 
     /// The sum of a number that merge noted with each hour.
-    pub(crate) fn sum(&self, key: &str) -> u64 {
+    #[must_use]
+    pub fn sum(&self, key: &str) -> u64 {
         self.hours.iter().filter_map(|(_, published)| published.as_ref()).map(|published| published.number(key)).sum()
     }
 }

@@ -1,199 +1,27 @@
 //! The configuration: flag > environment (`METERLAKE_…`) > file (`meterlake.toml`) > default.
 
+mod settings;
+
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use std::{env, fs};
 
 use anyhow::{Context, Result, anyhow, bail};
-use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::layout::{Layout, TableLayout};
-use crate::location::Location;
 use crate::names::{Name, TableName};
+
+pub use settings::{
+    AggregateConfig, BillingConfig, Config, EmbeddedConfig, EngineKind, MergeConfig, RepairConfig, TableFolders,
+    TableNames,
+};
 
 /// The file that is looked for from the current folder upwards.
 pub const FILE_NAME: &str = "meterlake.toml";
+const PLANS_FILE: &str = "plans.toml";
 const ENVIRONMENT_PREFIX: &str = "METERLAKE_";
 /// Variables of that prefix that are no settings: where the file is, and what to log.
 const NOT_SETTINGS: [&str; 2] = ["METERLAKE_CONFIG", "METERLAKE_LOG"];
-
-/// Every setting. The keys are those of `meterlake.toml`, which describes them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// The lake: a folder, `file:///path` or `s3://bucket`.
-    pub lake: Location,
-    /// What runs the SQL.
-    pub engine: EngineKind,
-    /// The folder of the SQL files; empty: those built into the binary.
-    pub sql: PathBuf,
-    /// The database of the tables.
-    pub database: Name,
-    /// How long a superseded or orphaned generation is kept, from the time of publishing.
-    #[serde(with = "human_duration")]
-    pub vacuum_after: Duration,
-    /// The tables' names.
-    pub tables: TableNames,
-    /// The tables' folders, below the lake.
-    pub folders: TableFolders,
-    /// Settings of the embedded engine.
-    pub embedded: EmbeddedConfig,
-    /// Settings of the job `merge`.
-    pub merge: MergeConfig,
-    /// Settings of the job `repair`.
-    pub repair: RepairConfig,
-    /// Settings of the job `aggregate`.
-    pub aggregate: AggregateConfig,
-    /// What billing goes by.
-    pub billing: BillingConfig,
-}
-
-/// What runs the SQL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EngineKind {
-    /// Apache DataFusion, in process.
-    Embedded,
-}
-
-/// The tables' names.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TableNames {
-    /// The access log as it comes.
-    pub raw: Name,
-    /// The access log merged.
-    pub merged: Name,
-    /// Usage per user and day.
-    pub usage_daily: Name,
-}
-
-/// The tables' folders, below the lake.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TableFolders {
-    /// Where Firehose delivers.
-    pub raw: String,
-    /// Where `merge` writes.
-    pub merged: String,
-    /// Where `aggregate` writes.
-    pub usage_daily: String,
-}
-
-/// Settings of the embedded engine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct EmbeddedConfig {
-    /// Memory for sorts, joins and groups, in MiB; what needs more spills to disk.
-    pub memory_mib: usize,
-    /// Threads; 0: one per core.
-    pub threads: usize,
-}
-
-/// Settings of the job `merge`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct MergeConfig {
-    /// How many earlier hours are looked at again.
-    pub lookback: u32,
-}
-
-/// Settings of the job `repair`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RepairConfig {
-    /// How many of the last hours are repaired unless a range is given.
-    pub hours: u32,
-}
-
-/// Settings of the job `aggregate`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct AggregateConfig {
-    /// How many earlier days are looked at again.
-    pub lookback: u32,
-}
-
-/// What billing goes by.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct BillingConfig {
-    /// The time zone in which a call's day is told, as an IANA name.
-    pub time_zone: String,
-}
-
-// The defaults' names are constants that the tests check; a wrong one cannot reach a user.
-#[allow(clippy::expect_used)]
-fn name(text: &str) -> Name {
-    text.parse().expect("a default name is a name")
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            lake: Location::from_path(Path::new("lake")).unwrap_or_else(|_| Location::root()),
-            engine: EngineKind::Embedded,
-            sql: PathBuf::new(),
-            database: name("metering"),
-            vacuum_after: Duration::from_secs(3600),
-            tables: TableNames::default(),
-            folders: TableFolders::default(),
-            embedded: EmbeddedConfig::default(),
-            merge: MergeConfig::default(),
-            repair: RepairConfig::default(),
-            aggregate: AggregateConfig::default(),
-            billing: BillingConfig::default(),
-        }
-    }
-}
-
-impl Default for TableNames {
-    fn default() -> Self {
-        Self {
-            raw: name("restapi_access_log_json"),
-            merged: name("restapi_access_log_parquet"),
-            usage_daily: name("usage_daily"),
-        }
-    }
-}
-
-impl Default for TableFolders {
-    fn default() -> Self {
-        let [raw, merged, usage_daily] = ["json-data", "parquet-data", "usage-daily"].map(str::to_owned);
-        Self { raw, merged, usage_daily }
-    }
-}
-
-impl Default for EmbeddedConfig {
-    fn default() -> Self {
-        Self { memory_mib: 512, threads: 0 }
-    }
-}
-
-impl Default for MergeConfig {
-    fn default() -> Self {
-        Self { lookback: 24 }
-    }
-}
-
-impl Default for RepairConfig {
-    fn default() -> Self {
-        Self { hours: 48 }
-    }
-}
-
-impl Default for AggregateConfig {
-    fn default() -> Self {
-        Self { lookback: 35 }
-    }
-}
-
-impl Default for BillingConfig {
-    fn default() -> Self {
-        Self { time_zone: "UTC".to_owned() }
-    }
-}
 
 /// One setting given on the command line: its key (`tables.raw`) and its value as text.
 pub type Override = (String, String);
@@ -250,13 +78,13 @@ impl Config {
             let mut table: Table = text.parse()?;
             let folder = std::path::absolute(file)?.parent().map(Path::to_owned).unwrap_or_default();
             table.entry("lake").or_insert_with(|| Value::from("lake"));
+            let billing = table.entry("billing").or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(billing) = billing {
+                billing.entry("plans").or_insert_with(|| Value::from(PLANS_FILE));
+                make_absolute(billing.get_mut("plans"), &folder);
+            }
             for key in ["lake", "sql"] {
-                if let Some(Value::String(path)) = table.get_mut(key)
-                    && !path.contains("://")
-                    && !path.is_empty()
-                {
-                    *path = folder.join(&*path).to_string_lossy().into_owned();
-                }
+                make_absolute(table.get_mut(key), &folder);
             }
             deserialize(table)
         };
@@ -282,6 +110,7 @@ impl Config {
             ("folders.raw", &self.folders.raw),
             ("folders.merged", &self.folders.merged),
             ("folders.usage_daily", &self.folders.usage_daily),
+            ("folders.invoices", &self.folders.invoices),
         ];
         for (key, folder) in folders {
             let sound = |segment: &str| !segment.is_empty() && segment != ".." && !segment.starts_with(['.', '_']);
@@ -297,18 +126,15 @@ impl Config {
             ("tables.raw", &self.tables.raw),
             ("tables.merged", &self.tables.merged),
             ("tables.usage_daily", &self.tables.usage_daily),
+            ("tables.invoices", &self.tables.invoices),
+            ("tables.line_items", &self.tables.line_items),
         ];
         for (at, (key, table)) in tables.iter().enumerate() {
             if let Some((other, _)) = tables[..at].iter().find(|(_, name)| name == table) {
                 bail!("the settings `{other}` and `{key}` are the same: give each table its own name");
             }
         }
-        if self.billing.time_zone.parse::<chrono_tz::Tz>().is_err() {
-            bail!(
-                "the setting `billing.time_zone` is `{}`: give an IANA name such as UTC or Asia/Seoul",
-                self.billing.time_zone
-            );
-        }
+        self.billing.zone()?;
         Ok(())
     }
 
@@ -324,7 +150,19 @@ impl Config {
             raw: table(&self.tables.raw, &self.folders.raw),
             merged: table(&self.tables.merged, &self.folders.merged),
             usage_daily: table(&self.tables.usage_daily, &self.folders.usage_daily),
+            invoices: table(&self.tables.invoices, &self.folders.invoices),
+            line_items: table(&self.tables.line_items, &self.folders.invoices),
         }
+    }
+}
+
+/// A path in the file is relative to the file's folder.
+fn make_absolute(value: Option<&mut Value>, folder: &Path) {
+    if let Some(Value::String(path)) = value
+        && !path.contains("://")
+        && !path.is_empty()
+    {
+        *path = folder.join(&*path).to_string_lossy().into_owned();
     }
 }
 
@@ -359,24 +197,10 @@ fn find_file(folder: &Path) -> Option<PathBuf> {
     folder.ancestors().map(|folder| folder.join(FILE_NAME)).find(|file| file.is_file())
 }
 
-mod human_duration {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&humantime::format_duration(*duration))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        humantime::parse_duration(&text)
-            .map_err(|_| D::Error::custom(format!("`{text}` is no duration: write it like 1h, 90m or 0s")))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn assemble(file: &str, variables: &[(&str, &str)], overrides: &[(&str, &str)]) -> Result<Config> {

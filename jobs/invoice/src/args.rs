@@ -1,0 +1,88 @@
+//! What can be asked of `invoice`, and the months that it works on.
+
+use anyhow::{Result, anyhow};
+use async_trait::async_trait;
+use meterlake_core::lake::Lake;
+use meterlake_core::location::Location;
+use meterlake_core::period::Month;
+use meterlake_core::run::{Context, Job, Output, Progress, WrongArguments, selected_periods};
+use serde::Deserialize;
+
+use crate::job::{self, Options, invoice_month};
+use crate::report::Report;
+
+/// The job `invoice`.
+pub struct InvoiceJob;
+
+/// What `invoice` works on.
+#[derive(Debug, Clone, Default, clap::Args, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Args {
+    /// The month of use, like 2023-01 [default: the last complete one]
+    #[arg(long, value_name = "MONTH", num_args = 0..=1)]
+    pub month: Option<Option<Month>>,
+    /// The first month of a range
+    #[arg(long, value_name = "MONTH")]
+    pub from: Option<Month>,
+    /// The last month of a range [default: the last complete one]
+    #[arg(long, value_name = "MONTH")]
+    pub to: Option<Month>,
+    /// Make the invoices final: they never change again
+    #[arg(long)]
+    pub finalize: bool,
+    /// Only this customer's invoice, to look at: it is written, but not published, and vacuumed later
+    #[arg(long, value_name = "ID", conflicts_with = "finalize")]
+    pub customer: Option<String>,
+    /// The plan file: a path or s3://bucket/key [default: the setting billing.plans]
+    #[arg(long, value_name = "LOCATION")]
+    pub plans: Option<String>,
+    /// Leave out the pages for people
+    #[arg(long)]
+    pub no_html: bool,
+    /// Make final in spite of days that are missing or stale; it is noted. Make a draft again even if nothing changed
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[async_trait]
+impl Job for InvoiceJob {
+    const NAME: &'static str = "invoice";
+    const ABOUT: &'static str =
+        "Turns a month of usage into invoices. `invoice quote` prices a quantity without a lake: see `invoice quote --help`";
+    type Args = Args;
+    type Report = Report;
+
+    async fn run(lake: &Lake, args: &Args, context: &Context, output: &mut Output<Report>) -> Result<()> {
+        if args.finalize && args.customer.is_some() {
+            return Err(anyhow!(WrongArguments("a month is made final as a whole, not for one customer".to_owned())));
+        }
+        // A month is over when it is over in the billing time zone.
+        let local = context.now.with_timezone(&lake.config.billing.zone()?).naive_local().and_utc();
+        let months = selected_periods(args.month, args.from, args.to, local)?;
+        let plans: Location = match &args.plans {
+            Some(plans) => plans.parse()?,
+            None => lake.config.billing.plans.clone(),
+        };
+        let options = Options {
+            finalize: args.finalize,
+            customer: args.customer.clone(),
+            plans,
+            html: !args.no_html,
+            force: args.force,
+        };
+        if context.dry_run {
+            for month in months {
+                let (plan, statements) = job::plan(lake, month, &options).await?;
+                output.plan(&plan, &statements)?;
+            }
+            return Ok(());
+        }
+        let progress = Progress::new(months.len());
+        for month in months {
+            progress.working_on(&month);
+            output.report(&invoice_month(lake, month, &options).await?)?;
+            progress.step();
+        }
+        Ok(())
+    }
+}

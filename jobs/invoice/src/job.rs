@@ -1,0 +1,205 @@
+//! Invoicing one month.
+
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail};
+use chrono::Utc;
+use meterlake_core::lake::Lake;
+use meterlake_core::location::Location;
+use meterlake_core::period::Month;
+use meterlake_core::publish::Publication;
+use meterlake_core::run::Job;
+use meterlake_core::slot::Draft;
+use serde_json::json;
+
+use crate::args::InvoiceJob;
+use crate::close::{claim, problems, refuse};
+use crate::extract::{Parts, render, warn_of_too_late};
+use crate::look::{
+    DRAFT, FINAL, INVOICES_FOLDER, KEPT_INPUTS, KEPT_PLANS, LINE_ITEMS_FOLDER, STATUS, Work, generation_folder,
+    is_final,
+};
+use crate::make::{self, Made};
+use crate::report::{Report, Status, notes};
+
+/// How often a month is begun, where another run publishes it or its usage changes meanwhile.
+const ATTEMPTS: u32 = 3;
+
+/// How a month is invoiced.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Make the invoices final.
+    pub finalize: bool,
+    /// Only this customer's, without publishing it.
+    pub customer: Option<String>,
+    /// The plan file.
+    pub plans: Location,
+    /// Make pages for people.
+    pub html: bool,
+    /// Make final in spite of problems; make again even if nothing changed.
+    pub force: bool,
+}
+
+impl Options {
+    pub(crate) fn status(&self) -> &'static str {
+        if self.finalize { FINAL } else { DRAFT }
+    }
+}
+
+/// Makes the invoices of a month, unless the published ones are final or made from the same inputs.
+///
+/// # Errors
+/// A table or the plan file is missing or wrong, usage cannot be rated, the month cannot be made final yet, or the
+/// engine, store or catalog failed. What was published stays so.
+pub async fn invoice_month(lake: &Lake, month: Month, options: &Options) -> Result<Report> {
+    let started = Instant::now();
+    for _ in 0..ATTEMPTS {
+        let done = attempt(lake, month, options).await.with_context(|| format!("cannot invoice the month {month}"))?;
+        if let Some(report) = done {
+            let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            return Ok(Report { duration_ms, ..report });
+        }
+        tracing::warn!(%month, "another run published this month or one that it adjusts meanwhile; looking again");
+    }
+    bail!("the month {month} was published by other runs {ATTEMPTS} times meanwhile: run invoice again")
+}
+
+/// `None`: the month changed meanwhile and has to be looked at again.
+async fn attempt(lake: &Lake, month: Month, options: &Options) -> Result<Option<Report>> {
+    let work = Work::look(lake, month, &options.plans).await?;
+    if let Some((current, published)) = work.slot.current.as_ref().zip(work.slot.published.as_ref()) {
+        let is_same = published.fingerprint == work.fingerprint(options.status(), options.html);
+        let is_final = is_final(published);
+        if is_final || (is_same && !options.force && options.customer.is_none()) {
+            let Some(()) = follow(&work, published).await? else { return Ok(None) };
+            work.slot.vacuum(Some(current)).await?;
+            let status = if is_final { Status::AlreadyFinal } else { Status::Draft };
+            return Ok(Some(Report::of(month, status, published, generation_folder(current))));
+        }
+    }
+    if !options.finalize {
+        return make_and_publish(&work, options, &[]).await;
+    }
+    let problems = problems(lake, month).await?;
+    if !options.force {
+        refuse(month, &problems)?;
+    }
+    if !claim(&work, options.force).await? {
+        return Ok(None);
+    }
+    let forced: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    // Looked at anew: between the look before and the claim another month may have been made final.
+    make_and_publish(&Work::look(lake, month, &options.plans).await?, options, &forced).await
+}
+
+async fn make_and_publish(work: &Work<'_>, options: &Options, forced: &[String]) -> Result<Option<Report>> {
+    let draft = work.slot.begin(InvoiceJob::NAME)?;
+    let made = match write(work, options, &draft, forced).await {
+        Ok(made) => made,
+        Err(error) => {
+            draft.discard(work.lake).await;
+            return Err(error);
+        }
+    };
+    let mut publication = Publication {
+        generation: draft.generation.clone(),
+        fingerprint: work.fingerprint(options.status(), options.html),
+        sql: work.sql.label(),
+        published_at: Utc::now(),
+        notes: notes(&made.summary, forced),
+    };
+    publication.notes.insert(STATUS.to_owned(), options.status().to_owned());
+    publication.notes.insert("plans_sha256".to_owned(), work.plan_file.sha256.clone());
+    let status = if options.finalize { Status::Final } else { Status::Draft };
+    let report = Report {
+        scanned_bytes: made.scanned_bytes,
+        ..Report::of(work.month, status, &publication, draft.folder.clone())
+    };
+    if options.customer.is_some() {
+        return Ok(Some(report));
+    }
+    // The whole generation, not only the folder that the partition points at.
+    work.lake.store.persist(&draft.folder).await?;
+    let Some(partition) = work.slot.publish(&publication, &draft.folder.join(INVOICES_FOLDER)).await? else {
+        draft.discard(work.lake).await;
+        return Ok(None);
+    };
+    let Some(()) = follow(work, &publication).await? else { return Ok(None) };
+    work.slot.vacuum(Some(&partition)).await?;
+    Ok(Some(report))
+}
+
+/// Lets the partition of the lines follow that of the invoices, which is what publishes a month. A run that was cut off
+/// between the two is completed here by the next one. `None`: another run moved it.
+async fn follow(work: &Work<'_>, publication: &Publication) -> Result<Option<()>> {
+    let published = work.line_items.published.as_ref();
+    if published.is_some_and(|lines| lines.generation == publication.generation) {
+        return Ok(Some(()));
+    }
+    let invoices = work.lake.layout.invoices.folder_of(work.month);
+    let folder = publication.generation.folder(&invoices).join(LINE_ITEMS_FOLDER);
+    Ok(work.line_items.publish(publication, &folder).await?.map(drop))
+}
+
+/// Writes all files of a generation.
+async fn write(work: &Work<'_>, options: &Options, draft: &Draft, forced: &[String]) -> Result<Made> {
+    let made = make::invoices(work, options, draft).await?;
+    if options.customer.is_some() && made.summary.invoices == 0 {
+        let customer = options.customer.as_deref().unwrap_or_default();
+        bail!("the customer `{customer}` has no invoice: it has no usage, no flat price and no adjustment");
+    }
+    let store = &work.lake.store;
+    store.write(&draft.folder.join(KEPT_PLANS), work.plan_file.text.as_bytes()).await?;
+    let adjusted = work.adjusted().map(|one| {
+        json!({"month": one.month, "generation": one.publication.generation.to_string()})
+    });
+    let inputs = json!({
+        "month": work.month,
+        "status": options.status(),
+        "sql": work.sql.label(),
+        "sql_checksum": work.sql.checksum(),
+        "plans": work.plan_file.location,
+        "plans_sha256": work.plan_file.sha256,
+        "time_zone": work.lake.config.billing.time_zone,
+        "usage_daily": work.days_of(work.month).collect::<Vec<_>>(),
+        "adjusted": adjusted.collect::<Vec<_>>(),
+        "forced": forced,
+    });
+    store.write(&draft.folder.join(KEPT_INPUTS), &serde_json::to_vec_pretty(&inputs)?).await?;
+    if options.finalize {
+        warn_of_too_late(work).await?;
+    }
+    Ok(made)
+}
+
+/// What a dry run says of a month: what would be done and why, and the statements.
+///
+/// # Errors
+/// A table or the plan file is missing or wrong, or the store or catalog failed.
+pub(crate) async fn plan(lake: &Lake, month: Month, options: &Options) -> Result<(String, Vec<String>)> {
+    let work = Work::look(lake, month, &options.plans).await?;
+    let why = match &work.slot.published {
+        Some(published) if is_final(published) => "is final and would stay as it is",
+        Some(published) if published.fingerprint == work.fingerprint(options.status(), options.html) => {
+            "is unchanged; with --force it would be made again"
+        }
+        Some(_) if options.finalize => "would be made final",
+        Some(_) => "would be made again, because its usage, the plans or the SQL changed",
+        None if options.finalize => "would be made and made final at once",
+        None => "would be made for the first time",
+    };
+    let mut plan = format!("{month} ({} days of arrival) {why}", work.days_of(month).count());
+    if options.finalize {
+        for problem in problems(lake, month).await? {
+            plan.push_str(&format!("\n-- not yet: {problem}"));
+        }
+    }
+    let draft = work.slot.begin(InvoiceJob::NAME)?;
+    let parts = Parts::for_rows(work.days_of(month).map(|day| day.rows).sum());
+    let plans = &work.plan_file.plans;
+    let months = work.adjusted().map(|one| one.month).chain([month]);
+    let statements: Result<Vec<String>> = months
+        .map(|month| render(&work, month, plans, parts, &make::usage_folder(&draft, month)))
+        .collect();
+    Ok((plan, statements?))
+}

@@ -1,0 +1,121 @@
+//! What `invoice` says of a month.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use meterlake_core::location::Location;
+use meterlake_core::period::Month;
+use meterlake_core::publish::Publication;
+use meterlake_core::run::Job;
+use serde::Serialize;
+
+use crate::args::InvoiceJob;
+use crate::export::Summary;
+
+/// What was done for a month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Status {
+    /// Its invoices are a draft: made, or the published ones are made from the same inputs.
+    #[serde(rename = "draft")]
+    Draft,
+    /// Its invoices were made final.
+    #[serde(rename = "final")]
+    Final,
+    /// They were final before; nothing was done.
+    #[serde(rename = "already final")]
+    AlreadyFinal,
+}
+
+/// What invoicing one month gave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// `invoice`
+    pub job: &'static str,
+    /// The month of use.
+    pub period: Month,
+    /// What was done.
+    pub status: Status,
+    /// Invoices.
+    pub invoices: u64,
+    /// Their lines.
+    pub line_items: u64,
+    /// Lines that correct an earlier month.
+    pub adjustments: u64,
+    /// What all invoices ask for, by currency, with its decimals.
+    pub totals: BTreeMap<String, String>,
+    /// Calls of the month without a user; nobody pays for them.
+    pub unattributed_requests: u64,
+    /// What would have kept the month from being made final, had it not been forced.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub forced: Vec<String>,
+    /// The folder of all files.
+    pub output: Location,
+    /// The generation that holds them.
+    pub generation: String,
+    /// Bytes read by this run.
+    pub scanned_bytes: u64,
+    /// Time that this run took.
+    pub duration_ms: u64,
+}
+
+const FORCED: &str = "forced";
+const TOTALS: &str = "totals";
+const UNATTRIBUTED: &str = "unattributed_requests";
+
+/// What to note with a published month.
+pub(crate) fn notes(summary: &Summary, forced: &[String]) -> BTreeMap<String, String> {
+    let totals: Vec<String> = summary.totals.iter().map(|(code, total)| format!("{code}={}", total.text())).collect();
+    BTreeMap::from([
+        ("invoices".to_owned(), summary.invoices.to_string()),
+        ("line_items".to_owned(), summary.line_items.to_string()),
+        ("adjustments".to_owned(), summary.adjustments.to_string()),
+        (TOTALS.to_owned(), totals.join(" ")),
+        (UNATTRIBUTED.to_owned(), summary.unattributed.normalize().to_string()),
+        (FORCED.to_owned(), forced.join("; ")),
+    ])
+}
+
+impl Report {
+    /// The report of a month that is published so.
+    pub(crate) fn of(month: Month, status: Status, publication: &Publication, output: Location) -> Self {
+        let note = |key: &str| publication.notes.get(key).map(String::as_str).unwrap_or_default();
+        let totals = note(TOTALS).split(' ').filter_map(|total| total.split_once('='));
+        Self {
+            job: InvoiceJob::NAME,
+            period: month,
+            status,
+            invoices: publication.number("invoices"),
+            line_items: publication.number("line_items"),
+            adjustments: publication.number("adjustments"),
+            totals: totals.map(|(code, amount)| (code.to_owned(), amount.to_owned())).collect(),
+            unattributed_requests: publication.number(UNATTRIBUTED),
+            forced: note(FORCED).split("; ").filter(|problem| !problem.is_empty()).map(str::to_owned).collect(),
+            output,
+            generation: publication.generation.to_string(),
+            scanned_bytes: 0,
+            duration_ms: 0,
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { period, invoices, line_items, adjustments, unattributed_requests, output, duration_ms, .. } = self;
+        let status = match self.status {
+            Status::Draft => "draft of",
+            Status::Final => "final:",
+            Status::AlreadyFinal => "already final:",
+        };
+        let totals: Vec<String> = self.totals.iter().map(|(code, amount)| format!("{amount} {code}")).collect();
+        let totals = if totals.is_empty() { "nothing to pay".to_owned() } else { totals.join(" + ") };
+        write!(
+            f,
+            "invoice {period}: {status} {invoices} invoices, {line_items} lines, {adjustments} adjustments: {totals}; \
+             {unattributed_requests} calls without a user are not billed; see {output}; {duration_ms} ms"
+        )?;
+        match self.forced.len() {
+            0 => Ok(()),
+            forced => write!(f, "; forced in spite of {forced} problems"),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+-- name: usage_month
+-- version: 1
+-- parameters:
+--   location (text): the new, empty folder that the rows are unloaded to; invoice deletes it when it has read them
+--   usage_daily_table (name): usage per user and day
+--   meters (names): the columns to extract: requests, and those that the plans price
+--   first_date (text): the first day of the month, in the billing time zone
+--   last_date (text): its last day
+--   first_arrival (integer): the earliest day of arrival that may hold usage of the month, as 20230131
+--   part_digits (integer): 0: one part; 1: sixteen parts, each with all rows of its users
+--
+-- The usage of a month: all rows of its days, whenever they arrived.
+--
+-- Raise the version when you change what comes out: drafts are then made again. Final invoices stay as they are; where
+-- the new version gives other usage for their months, the next invoices carry the difference.
+
+UNLOAD (
+  SELECT
+    "user",
+    usage_date,
+    httpmethod,
+    resourcepath,
+    {% for meter in meters %}
+    {{ meter }},
+    {% endfor %}
+    -- Parts are worked on one after the other, so that a month of any size fits into memory.
+    'p' || substr(to_hex(xxhash64(to_utf8("user"))), 1, {{ part_digits }}) AS part
+  FROM {{ usage_daily_table }}
+  WHERE usage_date BETWEEN CAST({{ first_date }} AS date) AND CAST({{ last_date }} AS date)
+    AND year * 10000 + month * 100 + day >= {{ first_arrival }}
+)
+TO {{ location }}
+WITH (format = 'PARQUET', compression = 'ZSTD', partitioned_by = ARRAY['part'])
