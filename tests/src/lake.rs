@@ -20,7 +20,7 @@ use meterlake_tables::TablesJob;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::tree::{Tree, tree};
+use crate::tree::{Tree, copy_tree, tree};
 
 /// A row as text; SQL NULL is `None`.
 pub type Row = Vec<Option<String>>;
@@ -96,6 +96,18 @@ impl TestLake {
         let lake = Self::bare().await;
         run::<TablesJob>(&lake.lake, &Default::default()).await.expect("tables that can be created");
         lake
+    }
+
+    /// Copies the lake beside itself, for [`TestLake::restore`].
+    pub fn save(&self) {
+        copy_tree(&self.folder(), &self.beside.path().join("saved"));
+    }
+
+    /// Makes the lake what it was when it was saved.
+    pub async fn restore(&mut self) {
+        fs::remove_dir_all(self.folder()).expect("a folder that can be removed");
+        copy_tree(&self.beside.path().join("saved"), &self.folder());
+        self.lake = meterlake_embedded::connect(self.lake.config.clone()).await.expect("a lake that opens");
     }
 
     /// The lake's folder.
@@ -206,6 +218,15 @@ impl TestLake {
         published
     }
 
+    /// The folders of the published invoices.
+    async fn invoice_folders(&self) -> Vec<PathBuf> {
+        let invoices = self.lake.catalog.partitions(&self.lake.layout.invoices.name, &PartitionFilter::default()).await;
+        let invoices = invoices.unwrap_or_default();
+        // run=…/tables/invoices
+        let folder = |partition: &Partition| partition.location.parent().parent().to_path();
+        invoices.iter().filter_map(folder).collect()
+    }
+
     /// The lines that an hour's published generation keeps as malformed.
     pub async fn malformed(&self, hour: Hour) -> Vec<Value> {
         let values = [self.lake.layout.merged.partition(hour).values];
@@ -234,7 +255,11 @@ impl TestLake {
         assert!(staging.is_empty(), "staging tables {when}: {staging:?}");
 
         let published = self.published().await;
+        let invoices = self.invoice_folders().await;
         let is_of = |path: &Path| {
+            if let Some(invoices) = invoices.iter().find(|folder| path.starts_with(folder)) {
+                return !path.starts_with(invoices.join("_usage")) && !path.to_string_lossy().ends_with(".tmp");
+            }
             let partition = published.iter().find(|one| path.parent() == one.location.to_path().as_deref());
             let Some(partition) = partition else { return false };
             let written = Publication::of(partition).expect("a publication").number("rows") > 0;

@@ -3,8 +3,10 @@
 // Only tests call this, and a test that cannot go on should stop where it is.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+pub mod billing;
 pub mod calls;
 pub mod fuse;
 pub mod lake;
 pub mod programs;
+pub mod python;
 pub mod tree;

@@ -17,16 +17,21 @@ pub struct DayInputs {
 }
 
 impl DayInputs {
-    /// Looks up what is published of each hour.
+    /// Looks up what is published of each hour of a day.
     ///
     /// # Errors
     /// The catalog failed.
     pub async fn look(lake: &Lake, day: Day) -> Result<Self> {
-        let hours: Vec<Hour> = day.hours().collect();
-        let values: Vec<Vec<String>> = hours.iter().map(|hour| period_values(*hour)).collect();
-        let partitions = lake.catalog.get_partitions(&lake.layout.merged.name, &values).await?;
-        let published = partitions.iter().map(|partition| partition.as_ref().and_then(Publication::of));
-        Ok(Self { hours: hours.into_iter().zip(published).collect() })
+        Ok(Self { hours: published(lake, day.hours().collect()).await? })
+    }
+
+    /// The same for several days, with one question to the catalog.
+    ///
+    /// # Errors
+    /// The catalog failed.
+    pub async fn look_at_all(lake: &Lake, days: &[Day]) -> Result<Vec<Self>> {
+        let hours = published(lake, days.iter().flat_map(|day| day.hours()).collect()).await?;
+        Ok(hours.chunk_by(|(a, _), (b, _)| a.day() == b.day()).map(|hours| Self { hours: hours.to_vec() }).collect())
     }
 
     /// A hash over everything that the day's partition depends on; `sql` is `usage_daily.sql`.
@@ -70,4 +75,11 @@ impl DayInputs {
     pub fn sum(&self, key: &str) -> u64 {
         self.hours.iter().filter_map(|(_, published)| published.as_ref()).map(|published| published.number(key)).sum()
     }
+}
+
+async fn published(lake: &Lake, hours: Vec<Hour>) -> Result<Vec<(Hour, Option<Publication>)>> {
+    let values: Vec<Vec<String>> = hours.iter().map(|hour| period_values(*hour)).collect();
+    let partitions = lake.catalog.get_partitions(&lake.layout.merged.name, &values).await?;
+    let published = partitions.iter().map(|partition| partition.as_ref().and_then(Publication::of));
+    Ok(hours.into_iter().zip(published).collect())
 }

@@ -47,8 +47,7 @@ pub struct Args {
 #[async_trait]
 impl Job for InvoiceJob {
     const NAME: &'static str = "invoice";
-    const ABOUT: &'static str =
-        "Turns a month of usage into invoices. `invoice quote` prices a quantity without a lake: see `invoice quote --help`";
+    const ABOUT: &'static str = "Turns a month of usage into invoices. `invoice quote` prices a quantity without a lake: see `invoice quote --help`";
     type Args = Args;
     type Report = Report;
 

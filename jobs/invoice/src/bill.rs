@@ -68,7 +68,8 @@ impl<'a> Part<'a> {
             }
             let corrections = corrections.remove(customer).unwrap_or_default();
             let made = self.documents(customer, groups, &corrections);
-            let made = made.with_context(|| format!("the customer `{customer}` cannot be billed for {}", self.month))?;
+            let made =
+                made.with_context(|| format!("the customer `{customer}` cannot be billed for {}", self.month))?;
             documents.extend(made.into_iter().map(|document| (document, groups)));
         }
         Ok(Billing { documents, unattributed })

@@ -62,7 +62,8 @@ pub(crate) async fn read(work: &Work<'_>) -> Result<Vec<Adjusted>> {
 async fn kept_plans(work: &Work<'_>, one: &FinalMonth) -> Result<PlanFile> {
     let location = one.folder().join(KEPT_PLANS);
     let content = work.lake.store.read(&location).await?;
-    let content = content.with_context(|| format!("the plans of the final month {} are gone: {location}", one.month))?;
+    let content =
+        content.with_context(|| format!("the plans of the final month {} are gone: {location}", one.month))?;
     PlanFile::parse(&location, content, &work.meters)
 }
 

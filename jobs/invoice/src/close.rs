@@ -27,8 +27,9 @@ pub(crate) async fn problems(lake: &Lake, month: Month) -> Result<Vec<Problem>> 
     let days: Vec<Day> = Day::range(first, last).collect();
     let values: Vec<Vec<String>> = days.iter().map(|day| period_values(*day)).collect();
     let partitions = lake.catalog.get_partitions(&lake.layout.usage_daily.name, &values).await?;
+    let inputs = DayInputs::look_at_all(lake, &days).await?;
     let mut problems = Vec::new();
-    for (day, partition) in days.into_iter().zip(partitions) {
+    for ((day, partition), inputs) in days.into_iter().zip(partitions).zip(inputs) {
         let Some(published) = partition.as_ref().and_then(Publication::of) else {
             problems.push(Problem { day, what: "was never aggregated".to_owned() });
             continue;
@@ -36,7 +37,7 @@ pub(crate) async fn problems(lake: &Lake, month: Month) -> Result<Vec<Problem>> 
         let missing = published.notes.get("missing_hours").map(String::as_str).unwrap_or_default();
         if !missing.is_empty() {
             problems.push(Problem { day, what: format!("lacks hours ({missing})") });
-        } else if DayInputs::look(lake, day).await?.fingerprint(lake, &sql) != published.fingerprint {
+        } else if inputs.fingerprint(lake, &sql) != published.fingerprint {
             problems.push(Problem { day, what: "is stale: its hours or the SQL changed".to_owned() });
         }
     }

@@ -83,9 +83,9 @@ mod tests {
         assert_eq!(document.id, Document::new(month, ("u", "V"), invoice(), usd, true).id);
         assert_eq!(document.id, "INV-2024-02-0bfe935e70c321c7");
         assert_eq!(Document::new(month, ("u", "U"), invoice(), usd, false).id, "INV-2024-02-0bfe935e70c321c7-USD");
-        assert_eq!((document.period_start().to_string(), document.period_end().to_string()), (
-            "2024-02-01".to_owned(),
-            "2024-02-29".to_owned()
-        ));
+        assert_eq!(
+            (document.period_start().to_string(), document.period_end().to_string()),
+            ("2024-02-01".to_owned(), "2024-02-29".to_owned())
+        );
     }
 }

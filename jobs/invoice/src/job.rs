@@ -150,9 +150,8 @@ async fn write(work: &Work<'_>, options: &Options, draft: &Draft, forced: &[Stri
     }
     let store = &work.lake.store;
     store.write(&draft.folder.join(KEPT_PLANS), work.plan_file.text.as_bytes()).await?;
-    let adjusted = work.adjusted().map(|one| {
-        json!({"month": one.month, "generation": one.publication.generation.to_string()})
-    });
+    let adjusted =
+        work.adjusted().map(|one| json!({"month": one.month, "generation": one.publication.generation.to_string()}));
     let inputs = json!({
         "month": work.month,
         "status": options.status(),
@@ -198,8 +197,7 @@ pub(crate) async fn plan(lake: &Lake, month: Month, options: &Options) -> Result
     let parts = Parts::for_rows(work.days_of(month).map(|day| day.rows).sum());
     let plans = &work.plan_file.plans;
     let months = work.adjusted().map(|one| one.month).chain([month]);
-    let statements: Result<Vec<String>> = months
-        .map(|month| render(&work, month, plans, parts, &make::usage_folder(&draft, month)))
-        .collect();
+    let statements: Result<Vec<String>> =
+        months.map(|month| render(&work, month, plans, parts, &make::usage_folder(&draft, month))).collect();
     Ok((plan, statements?))
 }

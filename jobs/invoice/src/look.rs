@@ -132,7 +132,9 @@ impl<'a> Work<'a> {
             .text("service", &billing.service);
         let hash = self.days.iter().fold(hash, |hash, one| hash.text(&one.day.to_string(), &one.generation));
         let finals = self.finals.iter();
-        finals.fold(hash, |hash, one| hash.text(&one.month.to_string(), &one.publication.generation.to_string())).finish()
+        finals
+            .fold(hash, |hash, one| hash.text(&one.month.to_string(), &one.publication.generation.to_string()))
+            .finish()
     }
 }
 
@@ -161,7 +163,8 @@ async fn arrival_days(lake: &Lake, first: Day) -> Result<Vec<ArrivalDay>> {
 
 /// The months that are final, from the look-back on, without `month` itself.
 async fn finals(lake: &Lake, month: Month) -> Result<Vec<FinalMonth>> {
-    let back = i32::try_from(lake.config.billing.adjust_months).context("the setting billing.adjust_months is too large")?;
+    let back =
+        i32::try_from(lake.config.billing.adjust_months).context("the setting billing.adjust_months is too large")?;
     let earliest = month.offset(-back);
     let years = PartitionFilter::default().and("year", earliest.numbers()[0].into(), i64::MAX);
     let partitions = lake.catalog.partitions(&lake.layout.invoices.name, &years).await?;

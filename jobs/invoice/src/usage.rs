@@ -162,9 +162,7 @@ impl Usage {
     /// A group's quantity of a meter; nothing of one that was not extracted.
     pub(crate) fn quantity(&self, group: &Group, meter: &str) -> Result<Decimal, TooLarge> {
         match self.meters.iter().position(|one| one.name == meter) {
-            Some(at) => {
-                Decimal::try_from_i128_with_scale(group.sums[at], self.meters[at].scale).map_err(|_| TooLarge)
-            }
+            Some(at) => Decimal::try_from_i128_with_scale(group.sums[at], self.meters[at].scale).map_err(|_| TooLarge),
             None => Ok(Decimal::ZERO),
         }
     }
@@ -174,9 +172,7 @@ fn column_values(frame: &DataFrame, name: &str) -> Result<(Meter, Values)> {
     let column: &Column = frame.column(name)?;
     let (scale, values) = match column.dtype() {
         DataType::Decimal(_, scale) => (u32::try_from(*scale)?, Values::Decimal(column.decimal()?.clone())),
-        whole if whole.is_integer() => {
-            (0, Values::Whole(column.cast(&DataType::Int64)?.i64()?.clone()))
-        }
+        whole if whole.is_integer() => (0, Values::Whole(column.cast(&DataType::Int64)?.i64()?.clone())),
         other => bail!("the meter `{name}` is of the type {other}: make it a bigint or a decimal"),
     };
     Ok((Meter { name: name.to_owned(), scale }, values))
@@ -246,17 +242,19 @@ mod tests {
         let b = file(&[("a", 0, "POST", "/x", Some(i64::MAX))]);
         let files = [a, b];
         assert_eq!(groups(&files, false, false), ["a    18446744073709551616", "b    1"]);
-        assert_eq!(groups(&files, true, false), [
-            "a 1970-01-01   18446744073709551614",
-            "a 1970-01-02   2",
-            "b 1970-01-01   1"
-        ]);
-        assert_eq!(groups(&files, true, true), [
-            "a 1970-01-01 GET /y 0",
-            "a 1970-01-01 POST /x 18446744073709551614",
-            "a 1970-01-02 GET /x 2",
-            "b 1970-01-01 GET /x 1"
-        ]);
+        assert_eq!(
+            groups(&files, true, false),
+            ["a 1970-01-01   18446744073709551614", "a 1970-01-02   2", "b 1970-01-01   1"]
+        );
+        assert_eq!(
+            groups(&files, true, true),
+            [
+                "a 1970-01-01 GET /y 0",
+                "a 1970-01-01 POST /x 18446744073709551614",
+                "a 1970-01-02 GET /x 2",
+                "b 1970-01-01 GET /x 1"
+            ]
+        );
         assert!(groups(&[], true, true).is_empty());
     }
 }

@@ -3,6 +3,7 @@
 // A test that cannot go on fails.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod adjustments;
 mod again;
 mod at_once;
 mod bad_input;
@@ -10,7 +11,11 @@ mod command_line;
 mod copies;
 mod crash;
 mod edge_cases;
+mod focus;
 mod full_disk;
+mod invoice_crash;
+mod invoice_input;
+mod invoices;
 mod kill;
 mod repair;
 mod tables;

@@ -221,8 +221,8 @@ async fn two_edits_add_a_meter() {
     }
 
     fs::write(
-        folder.join("tables/V003__writes.sql"),
-        "-- name: writes\n-- version: 3\n-- parameters:\n--   usage_daily_table (name): usage\n\
+        folder.join("tables/V004__writes.sql"),
+        "-- name: writes\n-- version: 4\n-- parameters:\n--   usage_daily_table (name): usage\n\
          ALTER TABLE {{ usage_daily_table }} ADD COLUMNS (`writes` bigint COMMENT 'POST and the like');\n",
     )
     .unwrap();
@@ -306,8 +306,8 @@ fn a_new_version_of_the_tables_may_be_cut_off_anywhere() {
     for cut_after in 1.. {
         let (lake, folder) = runtime.block_on(with_sql_folder());
         fs::write(
-            folder.join("tables/V003__two.sql"),
-            "-- name: two\n-- version: 3\n-- parameters:\n--   usage_daily_table (name): usage\n\
+            folder.join("tables/V004__two.sql"),
+            "-- name: two\n-- version: 4\n-- parameters:\n--   usage_daily_table (name): usage\n\
              ALTER TABLE {{ usage_daily_table }} ADD COLUMNS (`one` bigint);\n\
              ALTER TABLE {{ usage_daily_table }} ADD COLUMNS (`two` bigint);\n",
         )

@@ -8,11 +8,28 @@ use csv::{Writer, WriterBuilder};
 use crate::document::Document;
 
 const INVOICES: [&str; 10] = [
-    "invoice_id", "customer_id", "customer_name", "period_start", "period_end", "currency", "subtotal", "tax", "total",
+    "invoice_id",
+    "customer_id",
+    "customer_name",
+    "period_start",
+    "period_end",
+    "currency",
+    "subtotal",
+    "tax",
+    "total",
     "status",
 ];
 const LINE_ITEMS: [&str; 11] = [
-    "invoice_id", "customer_id", "line", "kind", "plan", "charge", "meter", "usage_month", "quantity", "amount",
+    "invoice_id",
+    "customer_id",
+    "line",
+    "kind",
+    "plan",
+    "charge",
+    "meter",
+    "usage_month",
+    "quantity",
+    "amount",
     "currency",
 ];
 

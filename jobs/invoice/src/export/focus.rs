@@ -11,8 +11,8 @@ use chrono::SecondsFormat;
 use meterlake_core::period::{Month, Period};
 use rust_decimal::Decimal;
 
-use super::csv::{self, Rows, text};
 use super::Heading;
+use super::csv::{self, Rows, text};
 use crate::close::start_in;
 use crate::document::Document;
 use crate::exact::Exact;
@@ -21,15 +21,59 @@ use crate::rating::{Line, LineKind};
 
 /// In the order of the specification (by name), then what 1.0 tools ask for, then our own.
 const COLUMNS: [&str; 53] = [
-    "BilledCost", "BillingAccountId", "BillingAccountName", "BillingCurrency", "BillingPeriodEnd",
-    "BillingPeriodStart", "ChargeCategory", "ChargeClass", "ChargeDescription", "ChargeFrequency", "ChargePeriodEnd",
-    "ChargePeriodStart", "CommitmentDiscountCategory", "CommitmentDiscountId", "CommitmentDiscountName",
-    "CommitmentDiscountStatus", "CommitmentDiscountType", "ConsumedQuantity", "ConsumedUnit", "ContractedCost",
-    "ContractedUnitPrice", "EffectiveCost", "InvoiceId", "InvoiceIssuerName", "ListCost", "ListUnitPrice",
-    "PricingCategory", "PricingQuantity", "PricingUnit", "ProviderName", "PublisherName", "RegionId", "RegionName",
-    "ResourceName", "ResourceType", "ServiceCategory", "ServiceName", "ServiceSubcategory", "SkuId", "SkuMeter",
-    "SkuPriceDetails", "SkuPriceId", "SubAccountId", "SubAccountName", "Tags", "ChargeType", "InvoiceIssuer",
-    "Provider", "Publisher", "ResourceID", "x_InvoiceLineNumber", "x_LineKind", "x_PlanVersion",
+    "BilledCost",
+    "BillingAccountId",
+    "BillingAccountName",
+    "BillingCurrency",
+    "BillingPeriodEnd",
+    "BillingPeriodStart",
+    "ChargeCategory",
+    "ChargeClass",
+    "ChargeDescription",
+    "ChargeFrequency",
+    "ChargePeriodEnd",
+    "ChargePeriodStart",
+    "CommitmentDiscountCategory",
+    "CommitmentDiscountId",
+    "CommitmentDiscountName",
+    "CommitmentDiscountStatus",
+    "CommitmentDiscountType",
+    "ConsumedQuantity",
+    "ConsumedUnit",
+    "ContractedCost",
+    "ContractedUnitPrice",
+    "EffectiveCost",
+    "InvoiceId",
+    "InvoiceIssuerName",
+    "ListCost",
+    "ListUnitPrice",
+    "PricingCategory",
+    "PricingQuantity",
+    "PricingUnit",
+    "ProviderName",
+    "PublisherName",
+    "RegionId",
+    "RegionName",
+    "ResourceName",
+    "ResourceType",
+    "ServiceCategory",
+    "ServiceName",
+    "ServiceSubcategory",
+    "SkuId",
+    "SkuMeter",
+    "SkuPriceDetails",
+    "SkuPriceId",
+    "SubAccountId",
+    "SubAccountName",
+    "Tags",
+    "ChargeType",
+    "InvoiceIssuer",
+    "Provider",
+    "Publisher",
+    "ResourceID",
+    "x_InvoiceLineNumber",
+    "x_LineKind",
+    "x_PlanVersion",
 ];
 
 /// An API that is sold by the call, among the categories of `ServiceSubcategory`.
@@ -255,7 +299,8 @@ mod tests {
 
     #[test]
     fn a_cost_is_price_times_quantity() {
-        let pricing = product("1234567".parse().unwrap(), "Requests".into(), "0.000759200189".parse().unwrap()).unwrap();
+        let pricing =
+            product("1234567".parse().unwrap(), "Requests".into(), "0.000759200189".parse().unwrap()).unwrap();
         assert_eq!(pricing.cost, "937.283499733163".parse().unwrap());
     }
 }

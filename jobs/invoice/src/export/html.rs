@@ -12,8 +12,8 @@ use minijinja::{AutoEscape, Environment};
 use rust_decimal::Decimal;
 use serde::Serialize;
 
-use super::summary::{LISTED, Summary};
 use super::Heading;
+use super::summary::{LISTED, Summary};
 use crate::currency::Currency;
 use crate::document::{Document, customer_hash};
 use crate::exact::Exact;
@@ -133,27 +133,26 @@ struct ListedView<'a> {
 }
 
 /// The page of an invoice. `days` are its customer's calls.
-pub(super) fn invoice(
-    document: &Document<'_>,
-    heading: &Heading,
-    days: &BTreeMap<Day, Decimal>,
-) -> Result<Vec<u8>> {
+pub(super) fn invoice(document: &Document<'_>, heading: &Heading, days: &BTreeMap<Day, Decimal>) -> Result<Vec<u8>> {
     let currency = document.currency;
-    render("invoice.html", &InvoiceView {
-        heading: heading.into(),
-        invoice_id: &document.id,
-        customer_id: document.customer_id,
-        customer_name: document.customer_name,
-        period_start: document.period_start(),
-        period_end: document.period_end(),
-        currency,
-        lines: document.lines.iter().map(|line| line_view(line, currency)).collect(),
-        subtotal: currency.format(document.totals.subtotal),
-        tax: currency.format(document.totals.tax),
-        total: currency.format(document.totals.total),
-        days: day_bars(document.month, days),
-        calls: grouped(days.values().sum()),
-    })
+    render(
+        "invoice.html",
+        &InvoiceView {
+            heading: heading.into(),
+            invoice_id: &document.id,
+            customer_id: document.customer_id,
+            customer_name: document.customer_name,
+            period_start: document.period_start(),
+            period_end: document.period_end(),
+            currency,
+            lines: document.lines.iter().map(|line| line_view(line, currency)).collect(),
+            subtotal: currency.format(document.totals.subtotal),
+            tax: currency.format(document.totals.tax),
+            total: currency.format(document.totals.total),
+            days: day_bars(document.month, days),
+            calls: grouped(days.values().sum()),
+        },
+    )
 }
 
 /// The page that shows the month and leads to the others.
@@ -169,21 +168,24 @@ pub(super) fn index(summary: &Summary, heading: &Heading) -> Result<Vec<u8>> {
         currency: one.currency,
         total: one.currency.format(one.total),
     });
-    render("index.html", &IndexView {
-        heading: heading.into(),
-        month: heading.month,
-        invoices: summary.invoices,
-        line_items: summary.line_items,
-        adjustments: summary.adjustments,
-        totals: summary.totals.iter().map(|(code, total)| format!("{} {code}", total.text())).collect(),
-        unattributed: grouped(summary.unattributed),
-        calls: grouped(summary.days.values().sum()),
-        days: day_bars(heading.month, &summary.days),
-        paths: bars(paths),
-        users: bars(summary.top.clone()),
-        listed: listed.collect(),
-        is_cut: summary.invoices > LISTED as u64,
-    })
+    render(
+        "index.html",
+        &IndexView {
+            heading: heading.into(),
+            month: heading.month,
+            invoices: summary.invoices,
+            line_items: summary.line_items,
+            adjustments: summary.adjustments,
+            totals: summary.totals.iter().map(|(code, total)| format!("{} {code}", total.text())).collect(),
+            unattributed: grouped(summary.unattributed),
+            calls: grouped(summary.days.values().sum()),
+            days: day_bars(heading.month, &summary.days),
+            paths: bars(paths),
+            users: bars(summary.top.clone()),
+            listed: listed.collect(),
+            is_cut: summary.invoices > LISTED as u64,
+        },
+    )
 }
 
 fn render(template: &str, view: &impl Serialize) -> Result<Vec<u8>> {
@@ -245,11 +247,7 @@ fn part_view(part: &Part, is_package: bool) -> PartView {
     };
     PartView {
         range,
-        quantity: if is_package {
-            format!("{} packages", grouped(part.quantity))
-        } else {
-            grouped(part.quantity)
-        },
+        quantity: if is_package { format!("{} packages", grouped(part.quantity)) } else { grouped(part.quantity) },
         unit: part.unit.normalize().to_string(),
         flat: if part.flat.is_zero() { String::new() } else { part.flat.normalize().to_string() },
         amount: exact(part.amount),

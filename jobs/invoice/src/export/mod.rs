@@ -20,8 +20,8 @@ use crate::bill::Billing;
 use crate::look::{INVOICES_FOLDER, LINE_ITEMS_FOLDER};
 use crate::usage::Usage;
 
-use parquet::{ParquetFile, Tables};
 pub(crate) use parquet::AMOUNT_SCALE;
+use parquet::{ParquetFile, Tables};
 pub(crate) use summary::Summary;
 
 /// What every export says beside the invoices themselves.

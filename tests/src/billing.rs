@@ -1,0 +1,230 @@
+//! Usage put straight into `usage_daily`, and invoices read back as text.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use chrono::Utc;
+use meterlake_core::catalog::{Parameters, Swap};
+use meterlake_core::day_inputs::DayInputs;
+use meterlake_core::generation::Generation;
+use meterlake_core::location::Location;
+use meterlake_core::period::{Day, Month, Period};
+use meterlake_core::publish::Publication;
+use meterlake_invoice::{Args, InvoiceJob};
+use rust_decimal::Decimal;
+use serde_json::Value;
+
+use crate::lake::{TestLake, run};
+
+/// A row of usage. All requests are billable, and each is answered with ten bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Used {
+    /// Who called.
+    pub user: String,
+    /// The day of the calls, in the billing time zone.
+    pub date: String,
+    /// The method.
+    pub method: String,
+    /// The path.
+    pub path: String,
+    /// How many calls.
+    pub requests: u64,
+}
+
+/// A row of usage, `GET /v1`.
+#[must_use]
+pub fn used(user: &str, date: &str, requests: u64) -> Used {
+    let [user, date] = [user, date].map(str::to_owned);
+    Used { user, date, method: "GET".to_owned(), path: "/v1".to_owned(), requests }
+}
+
+/// A month written `2023-01`.
+#[must_use]
+pub fn month(text: &str) -> Month {
+    text.parse().expect("a month")
+}
+
+/// A day written `2023-01-31`.
+#[must_use]
+pub fn day(text: &str) -> Day {
+    text.parse().expect("a day")
+}
+
+/// Arguments of `invoice` for a draft of a month.
+#[must_use]
+pub fn draft(text: &str) -> Args {
+    Args { month: Some(Some(month(text))), no_html: true, ..Args::default() }
+}
+
+/// Arguments of `invoice` that make a month final.
+#[must_use]
+pub fn finalize(text: &str) -> Args {
+    Args { finalize: true, ..draft(text) }
+}
+
+/// A line of CSV, by heading.
+pub type Record = BTreeMap<String, String>;
+
+/// The files of a month's invoices.
+#[derive(Debug, Clone)]
+pub struct Invoices {
+    /// What the run said.
+    pub report: Value,
+    /// Their folder.
+    pub folder: PathBuf,
+}
+
+impl Invoices {
+    /// Those that a report tells of.
+    #[must_use]
+    pub fn of(report: Value) -> Self {
+        let output: Location = report["output"].as_str().expect("an output").parse().expect("a location");
+        Self { report, folder: output.to_path().expect("a local lake") }
+    }
+
+    /// `draft`, `final` or `already final`.
+    #[must_use]
+    pub fn status(&self) -> &str {
+        self.report["status"].as_str().expect("a status")
+    }
+
+    /// A file's text.
+    #[must_use]
+    pub fn text(&self, name: &str) -> String {
+        fs::read_to_string(self.folder.join(name)).expect("a file of text")
+    }
+
+    /// A CSV file's records.
+    #[must_use]
+    pub fn records(&self, name: &str) -> Vec<Record> {
+        records(&self.folder.join(name))
+    }
+
+    /// Of each invoice, customer and total, such as `u 1.50`.
+    #[must_use]
+    pub fn totals(&self) -> Vec<String> {
+        let invoices = self.records("invoices.csv");
+        invoices.iter().map(|invoice| format!("{} {}", invoice["customer_id"], invoice["total"])).collect()
+    }
+
+    /// Of each line: customer, kind, charge, month, quantity and amount.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let line = |line: &Record| {
+            ["customer_id", "kind", "charge", "usage_month", "quantity", "amount"]
+                .map(|key| line[key].clone())
+                .join(" ")
+        };
+        self.records("line_items.csv").iter().map(line).collect()
+    }
+}
+
+/// A CSV file's records.
+#[must_use]
+pub fn records(file: &Path) -> Vec<Record> {
+    let mut reader = csv::Reader::from_path(file).expect("a CSV file");
+    reader.deserialize().map(|record| record.expect("a record")).collect()
+}
+
+/// The sum of a column's decimals.
+#[must_use]
+pub fn sum(records: &[Record], column: &str) -> Decimal {
+    records.iter().map(|record| record[column].parse::<Decimal>().expect("a decimal")).sum()
+}
+
+impl TestLake {
+    /// A lake with its tables and a plan file.
+    pub async fn with_plans(plans: &str) -> Self {
+        let mut lake = Self::new().await;
+        let file = lake.beside.path().join("plans.toml");
+        fs::write(&file, plans).expect("a file that can be written");
+        lake.lake.config.billing.plans = Location::from_path(&file).expect("a path in UTF-8");
+        lake
+    }
+
+    /// Puts another plan file in place.
+    pub fn set_plans(&self, plans: &str) {
+        fs::write(self.lake.config.billing.plans.to_path().expect("a local file"), plans).expect("a writable file");
+    }
+
+    /// Publishes a day of arrival with just these rows, as `aggregate` would if its hours had given them.
+    pub async fn put_usage(&self, arrival: &str, rows: &[Used]) {
+        self.put_usage_noting(arrival, rows, &[]).await;
+    }
+
+    /// The same, with more notes on the partition.
+    pub async fn put_usage_noting(&self, arrival: &str, rows: &[Used], notes: &[(&str, &str)]) {
+        let lake = &self.lake;
+        let arrival = day(arrival);
+        let generation = Generation::begin();
+        let table = &lake.layout.usage_daily;
+        let folder = generation.folder(&table.folder_of(arrival));
+        if !rows.is_empty() {
+            let literal = |text: &str| format!("'{}'", text.replace('\'', "''"));
+            let values: Vec<String> = rows
+                .iter()
+                .map(|row| {
+                    let [user, date, method, path] = [&row.user, &row.date, &row.method, &row.path].map(|t| literal(t));
+                    format!("({user}, {date}, {method}, {path}, {})", row.requests)
+                })
+                .collect();
+            let sql = format!(
+                "UNLOAD (SELECT u AS \"user\", CAST(d AS date) AS usage_date, m AS httpmethod, p AS resourcepath, \
+                 CAST(n AS bigint) AS requests, CAST(n AS bigint) AS billable_requests, \
+                 CAST(n AS bigint) * 10 AS response_bytes FROM (VALUES {}) AS t (u, d, m, p, n)) \
+                 TO '{folder}' WITH (format = 'PARQUET')",
+                values.join(", ")
+            );
+            self.execute(&sql).await;
+        }
+        let sql = lake.sql.query("usage_daily").expect("a sound file");
+        let inputs = DayInputs::look(lake, arrival).await.expect("a catalog that answers");
+        let mut noted = Parameters::from([("rows".to_owned(), rows.len().to_string())]);
+        noted.extend(notes.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+        let publication = Publication {
+            fingerprint: inputs.fingerprint(lake, &sql),
+            generation,
+            sql: sql.label(),
+            published_at: Utc::now(),
+            notes: noted,
+        };
+        let right = table.partition(arrival);
+        let partition = publication.partition(right.values.clone(), folder);
+        let current = lake.catalog.get_partitions(&table.name, &[right.values]).await.expect("an answer").remove(0);
+        let swapped = lake.catalog.swap_partition(&table.name, &partition, current.as_ref()).await;
+        assert_eq!(swapped.expect("an answer"), Swap::Done);
+    }
+
+    /// Publishes every day of a month, and those of grace, that has nothing published, as a day without calls.
+    pub async fn fill(&self, text: &str) {
+        let first = day(&format!("{text}-01"));
+        let last = Day::containing(month(text).end()).offset(1);
+        let days: Vec<Day> = Day::range(first, last).collect();
+        let table = &self.lake.layout.usage_daily;
+        let values: Vec<_> = days.iter().map(|day| table.partition(*day).values).collect();
+        let there = self.lake.catalog.get_partitions(&table.name, &values).await.expect("an answer");
+        for (day, _) in days.iter().zip(there).filter(|(_, there)| there.is_none()) {
+            self.put_usage(&day.to_string(), &[]).await;
+        }
+    }
+
+    /// Runs `invoice`.
+    ///
+    /// # Errors
+    /// The job's.
+    pub async fn try_invoice(&self, args: &Args) -> Result<Invoices> {
+        Ok(Invoices::of(run::<InvoiceJob>(&self.lake, args).await?.remove(0)))
+    }
+
+    /// Runs `invoice`.
+    pub async fn invoice(&self, args: &Args) -> Invoices {
+        self.try_invoice(args).await.expect("invoices that can be made")
+    }
+
+    /// Runs `invoice` and gives its error in one line.
+    pub async fn invoice_fails(&self, args: &Args) -> String {
+        meterlake_core::run::one_line(&self.try_invoice(args).await.expect_err("invoices that cannot be made"))
+    }
+}
