@@ -156,39 +156,58 @@ impl TestLake {
 
     /// The same, with more notes on the partition.
     pub async fn put_usage_noting(&self, arrival: &str, rows: &[Used], notes: &[(&str, &str)]) {
+        let literal = |text: &str| format!("'{}'", text.replace('\'', "''"));
+        let values: Vec<String> = rows
+            .iter()
+            .map(|row| {
+                let [user, date, method, path] = [&row.user, &row.date, &row.method, &row.path].map(|t| literal(t));
+                format!("({user}, {date}, {method}, {path}, {})", row.requests)
+            })
+            .collect();
+        let select = format!(
+            "SELECT u AS \"user\", CAST(d AS date) AS usage_date, m AS httpmethod, p AS resourcepath, \
+             CAST(n AS bigint) AS requests, CAST(n AS bigint) AS billable_requests, CAST(n AS bigint) * 10 AS \
+             response_bytes FROM (VALUES {}) AS t (u, d, m, p, n)",
+            values.join(", ")
+        );
+        let mut noted = Parameters::from([("rows".to_owned(), rows.len().to_string())]);
+        noted.extend(notes.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+        self.publish_usage(day(arrival), (!rows.is_empty()).then_some(select), noted).await;
+    }
+
+    /// Publishes a day with a row for each of many customers, named by numbers.
+    pub async fn put_usage_of_many(&self, arrival: Day, customers: u64) {
+        // Numbers up to a million millions, from two short sequences.
+        let select = format!(
+            "SELECT 'customer-' || lpad(CAST(a * 1000 + b AS varchar), 9, '0') AS \"user\", DATE '{arrival}' AS \
+             usage_date, 'GET' AS httpmethod, '/v1/items' AS resourcepath, CAST(a % 977 + b AS bigint) AS requests, \
+             CAST(a % 977 + b AS bigint) AS billable_requests, CAST(b * 1000 AS bigint) AS response_bytes \
+             FROM UNNEST(sequence(0, {})) AS x (a) CROSS JOIN UNNEST(sequence(0, 999)) AS y (b) \
+             WHERE a * 1000 + b < {customers}",
+            customers.div_ceil(1000)
+        );
+        let noted = Parameters::from([("rows".to_owned(), customers.to_string())]);
+        self.publish_usage(arrival, Some(select), noted).await;
+    }
+
+    /// Publishes what a query gives as a day of arrival.
+    async fn publish_usage(&self, arrival: Day, select: Option<String>, notes: Parameters) {
         let lake = &self.lake;
-        let arrival = day(arrival);
         let generation = Generation::begin();
         let table = &lake.layout.usage_daily;
         let folder = generation.folder(&table.folder_of(arrival));
-        if !rows.is_empty() {
-            let literal = |text: &str| format!("'{}'", text.replace('\'', "''"));
-            let values: Vec<String> = rows
-                .iter()
-                .map(|row| {
-                    let [user, date, method, path] = [&row.user, &row.date, &row.method, &row.path].map(|t| literal(t));
-                    format!("({user}, {date}, {method}, {path}, {})", row.requests)
-                })
-                .collect();
-            let sql = format!(
-                "UNLOAD (SELECT u AS \"user\", CAST(d AS date) AS usage_date, m AS httpmethod, p AS resourcepath, \
-                 CAST(n AS bigint) AS requests, CAST(n AS bigint) AS billable_requests, \
-                 CAST(n AS bigint) * 10 AS response_bytes FROM (VALUES {}) AS t (u, d, m, p, n)) \
-                 TO '{folder}' WITH (format = 'PARQUET')",
-                values.join(", ")
-            );
-            self.execute(&sql).await;
+        if let Some(select) = select {
+            self.execute(&format!("UNLOAD ({select}) TO '{folder}' WITH (format = 'PARQUET', compression = 'ZSTD')"))
+                .await;
         }
         let sql = lake.sql.query("usage_daily").expect("a sound file");
         let inputs = DayInputs::look(lake, arrival).await.expect("a catalog that answers");
-        let mut noted = Parameters::from([("rows".to_owned(), rows.len().to_string())]);
-        noted.extend(notes.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
         let publication = Publication {
             fingerprint: inputs.fingerprint(lake, &sql),
             generation,
             sql: sql.label(),
             published_at: Utc::now(),
-            notes: noted,
+            notes,
         };
         let right = table.partition(arrival);
         let partition = publication.partition(right.values.clone(), folder);

@@ -9,6 +9,7 @@ use meterlake_core::period::{Day, Hour};
 use meterlake_core::sql::SqlFiles;
 use meterlake_loadgen::{Late, Options, write_files};
 use meterlake_tables::TablesJob;
+use meterlake_tests::billing::draft;
 use meterlake_tests::calls::{call, lines, with};
 use meterlake_tests::fuse::{Fuse, fused};
 use meterlake_tests::lake::{Row, TestLake, hour, range, run, statuses};
@@ -253,6 +254,14 @@ async fn two_edits_add_a_meter() {
             row(&["2023", "1", "31", "POST", "1"]),
         ]
     );
+
+    // A plan can price it, and nothing else was edited.
+    let plans = "currency = 'USD'\ndefault_plan = 'p'\n[[plans]]\nid = 'p'\neffective_from = 2023-01-01\n\
+                 [[plans.charges]]\nid = 'w'\nmeter = 'writes'\nmodel = 'per_unit'\nunit = '0.25'\n";
+    let file = lake.beside.path().join("plans.toml");
+    fs::write(&file, plans).unwrap();
+    let args = meterlake_invoice::Args { plans: Some(file.display().to_string()), ..draft("2023-01") };
+    assert_eq!(lake.invoice(&args).await.lines(), ["u usage w 2023-01 1 0.25"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

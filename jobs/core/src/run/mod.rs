@@ -21,7 +21,7 @@ use crate::lake::Lake;
 use crate::period::Period;
 
 pub use output::{Output, OutputFormat};
-pub use terminal::{Progress, start_logging};
+pub use terminal::{Progress, start_logging, start_logging_at};
 
 /// Opens the lake that a configuration names. The binary chooses what stands behind the seams.
 pub type Connect = fn(Config) -> BoxFuture<'static, Result<Lake>>;

@@ -16,7 +16,12 @@ fn bars() -> &'static MultiProgress {
 
 /// Starts logging to standard error: text for people, JSON for Lambda. `METERLAKE_LOG` sets the level.
 pub fn start_logging(is_lambda: bool) {
-    let filter = EnvFilter::try_from_env("METERLAKE_LOG").unwrap_or_else(|_| EnvFilter::new("warn,meterlake=info"));
+    start_logging_at(is_lambda, "warn,meterlake=info");
+}
+
+/// The same, at another level where `METERLAKE_LOG` sets none.
+pub fn start_logging_at(is_lambda: bool, level: &str) {
+    let filter = EnvFilter::try_from_env("METERLAKE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(StandardError);
     // A second start, as in tests, changes nothing.
     let _ = if is_lambda {
