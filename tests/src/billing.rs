@@ -180,8 +180,8 @@ impl TestLake {
         // Numbers up to a million millions, from two short sequences.
         let select = format!(
             "SELECT 'customer-' || lpad(CAST(a * 1000 + b AS varchar), 9, '0') AS \"user\", DATE '{arrival}' AS \
-             usage_date, 'GET' AS httpmethod, '/v1/items' AS resourcepath, CAST(a % 977 + b AS bigint) AS requests, \
-             CAST(a % 977 + b AS bigint) AS billable_requests, CAST(b * 1000 AS bigint) AS response_bytes \
+             usage_date, 'GET' AS httpmethod, '/v1/items' AS resourcepath, CAST(a % 977 + b + 1 AS bigint) AS requests, \
+             CAST(a % 977 + b + 1 AS bigint) AS billable_requests, CAST(b * 1000 AS bigint) AS response_bytes \
              FROM UNNEST(sequence(0, {})) AS x (a) CROSS JOIN UNNEST(sequence(0, 999)) AS y (b) \
              WHERE a * 1000 + b < {customers}",
             customers.div_ceil(1000)
