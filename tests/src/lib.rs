@@ -7,6 +7,7 @@ pub mod billing;
 pub mod calls;
 pub mod fuse;
 pub mod lake;
+pub mod ministack;
 pub mod programs;
 pub mod python;
 pub mod tree;

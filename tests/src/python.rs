@@ -5,31 +5,37 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-const REQUIREMENTS: &str = include_str!("../requirements.txt");
-
 /// The interpreter of a virtual environment with all that `requirements.txt` names; made once, in the target folder.
 #[must_use]
 pub fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
-    PYTHON.get_or_init(|| {
-        let test = std::env::current_exe().expect("a test that knows where it is");
-        let target = test.ancestors().nth(3).expect("a test in cargo's target folder");
-        let key = meterlake_core::generation::sha256(REQUIREMENTS.as_bytes());
-        let folder = target.join(format!("python-{}", &key[..12]));
-        let python = folder.join("bin/python");
-        let ready = folder.join("ready");
-        if !ready.exists() {
-            // What an earlier try left half-made would not be mended by pip.
-            let _ = fs::remove_dir_all(&folder);
-            succeed(Command::new("python3").args(["-m", "venv"]).arg(&folder));
-            let requirements = folder.join("requirements.txt");
-            fs::write(&requirements, REQUIREMENTS).expect("a file that can be written");
-            let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
-            succeed(Command::new(&python).args(install).arg(&requirements));
-            fs::write(&ready, "").expect("a file that can be written");
-        }
-        python
-    })
+    PYTHON.get_or_init(|| python_with(include_str!("../requirements.txt")))
+}
+
+/// The interpreter of a virtual environment with all that a requirements file's text names; made if it is not there, which
+/// only one thread may do at a time.
+pub(crate) fn python_with(requirements: &str) -> PathBuf {
+    let key = meterlake_core::generation::sha256(requirements.as_bytes());
+    let folder = target().join(format!("python-{}", &key[..12]));
+    let python = folder.join("bin/python");
+    let ready = folder.join("ready");
+    if !ready.exists() {
+        // What an earlier try left half-made would not be mended by pip.
+        let _ = fs::remove_dir_all(&folder);
+        succeed(Command::new("python3").args(["-m", "venv"]).arg(&folder));
+        let file = folder.join("requirements.txt");
+        fs::write(&file, requirements).expect("a file that can be written");
+        let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
+        succeed(Command::new(&python).args(install).arg(&file));
+        fs::write(&ready, "").expect("a file that can be written");
+    }
+    python
+}
+
+/// Cargo's target folder.
+pub(crate) fn target() -> PathBuf {
+    let test = std::env::current_exe().expect("a test that knows where it is");
+    test.ancestors().nth(3).expect("a test in cargo's target folder").to_owned()
 }
 
 /// The folder of the environment's packages.

@@ -18,6 +18,9 @@ pub struct Statement {
     pub database: Name,
     /// Where the engine keeps the malformed lines that it meets.
     pub malformed: Option<KeepMalformed>,
+    /// Names this piece of work to an engine that runs on when its caller ends: whoever comes with the same token joins
+    /// that run, running or over, and so must bring the same text. `None`: every call is a run of its own.
+    pub token: Option<String>,
 }
 
 /// Which malformed lines to keep, and where.
@@ -63,13 +66,20 @@ pub struct Rows {
     pub scanned_bytes: u64,
 }
 
+/// A statement that writes failed for a reason that may pass. The engine did not run it again, because what it had
+/// written would be in the way: discard that, and run the statement into a new folder.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Retryable(pub String);
+
 /// Runs statements in Athena's dialect.
 #[async_trait]
 pub trait Engine: Send + Sync {
     /// Runs a statement for what it does.
     ///
     /// # Errors
-    /// One line that names the statement and what the engine said. What it had written may remain.
+    /// One line that names the statement and what the engine said. What it had written may remain. [`Retryable`] where
+    /// another try may work.
     async fn execute(&self, statement: &Statement) -> Result<Outcome>;
 
     /// Runs a query for its rows; meant for small results.

@@ -123,7 +123,7 @@ pub(crate) async fn warn_of_too_late(work: &Work<'_>) -> Result<u64> {
 }
 
 fn statement(work: &Work<'_>, file: &SqlFile, sql: String) -> Statement {
-    Statement { label: file.label(), sql, database: work.lake.config.database.clone(), malformed: None }
+    Statement { label: file.label(), sql, database: work.lake.config.database.clone(), malformed: None, token: None }
 }
 
 /// 2023-01-31 as 20230131.

@@ -162,6 +162,7 @@ impl<'a> Work<'a> {
             sql: self.render(draft)?,
             database: self.lake.config.database.clone(),
             malformed: Some(KeepMalformed { from: raw_folder.clone(), to: draft.folder.join(MALFORMED) }),
+            token: None,
         };
         let outcome = self.lake.engine.execute(&statement).await?;
         let reads: Vec<_> =

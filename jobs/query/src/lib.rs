@@ -83,6 +83,7 @@ pub async fn run(lake: &Lake, sql: &str) -> Result<Rows> {
         sql: sql.to_owned(),
         database: lake.config.database.clone(),
         malformed: None,
+        token: None,
     };
     lake.engine.query(&statement).await
 }

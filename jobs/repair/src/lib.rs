@@ -158,5 +158,6 @@ fn msck(lake: &Lake) -> Statement {
         sql: format!("MSCK REPAIR TABLE `{}`.`{}`", table.database, table.table),
         database: lake.config.database.clone(),
         malformed: None,
+        token: None,
     }
 }

@@ -12,8 +12,8 @@ use crate::layout::{Layout, TableLayout};
 use crate::names::{Name, TableName};
 
 pub use settings::{
-    AggregateConfig, BillingConfig, Config, EmbeddedConfig, EngineKind, MergeConfig, RepairConfig, TableFolders,
-    TableNames,
+    AggregateConfig, AthenaConfig, BillingConfig, Config, EmbeddedConfig, EngineKind, MergeConfig, RepairConfig,
+    TableFolders, TableNames,
 };
 
 /// The file that is looked for from the current folder upwards.
@@ -98,6 +98,9 @@ impl Config {
         match slot {
             Some(Value::Integer(number)) => {
                 *number = text.parse().map_err(|_| anyhow!("`{text}` is not a whole number"))?;
+            }
+            Some(Value::Boolean(switch)) => {
+                *switch = text.parse().map_err(|_| anyhow!("`{text}` is neither true nor false"))?;
             }
             Some(value) => *value = Value::from(text),
             None => bail!("`{key}` is no setting"),
@@ -228,6 +231,28 @@ mod tests {
         assert!(config.sql.is_absolute());
         assert_eq!(config.lake.to_path().unwrap().parent(), config.sql.parent());
         assert_eq!(assemble("lake = 's3://bucket'", &[], &[]).unwrap().lake.as_str(), "s3://bucket");
+    }
+
+    #[test]
+    fn a_switch_is_true_or_false() {
+        let set = |text| assemble("", &[("METERLAKE_ATHENA_STOP_ON_EXIT", text)], &[]);
+        assert!(set("true").unwrap().athena.stop_on_exit);
+        assert!(!set("false").unwrap().athena.stop_on_exit);
+        assert!(format!("{:#}", set("yes").unwrap_err()).contains("neither true nor false"));
+        assert!(assemble("[athena]\nstop_on_exit = true", &[], &[]).unwrap().athena.stop_on_exit);
+    }
+
+    #[test]
+    fn athena_is_an_engine_with_settings() {
+        let file = "engine = 'athena'\n[athena]\nworkgroup = 'metering'";
+        let config = assemble(file, &[], &[("athena.price_per_tb", "6.25")]).unwrap();
+        assert_eq!(config.engine, EngineKind::Athena);
+        let athena = AthenaConfig {
+            workgroup: "metering".to_owned(),
+            price_per_tb: "6.25".to_owned(),
+            ..AthenaConfig::default()
+        };
+        assert_eq!(config.athena, athena);
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub struct Config {
     pub folders: TableFolders,
     /// Settings of the embedded engine.
     pub embedded: EmbeddedConfig,
+    /// Settings of the engine Athena.
+    pub athena: AthenaConfig,
     /// Settings of the job `merge`.
     pub merge: MergeConfig,
     /// Settings of the job `repair`.
@@ -47,6 +49,8 @@ pub struct Config {
 pub enum EngineKind {
     /// Apache DataFusion, in process.
     Embedded,
+    /// Amazon Athena.
+    Athena,
 }
 
 /// The tables' names.
@@ -87,6 +91,20 @@ pub struct EmbeddedConfig {
     pub memory_mib: usize,
     /// Threads; 0: one per core.
     pub threads: usize,
+}
+
+/// Settings of the engine Athena.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AthenaConfig {
+    /// The workgroup that queries run in.
+    pub workgroup: String,
+    /// Where Athena keeps the results of queries, `s3://bucket/folder`; empty: where the workgroup says.
+    pub output: String,
+    /// The price of scanning one TB, in dollars: a decimal.
+    pub price_per_tb: String,
+    /// Whether a program that is stopped stops its running query too.
+    pub stop_on_exit: bool,
 }
 
 /// Settings of the job `merge`.
@@ -167,6 +185,7 @@ impl Default for Config {
             tables: TableNames::default(),
             folders: TableFolders::default(),
             embedded: EmbeddedConfig::default(),
+            athena: AthenaConfig::default(),
             merge: MergeConfig::default(),
             repair: RepairConfig::default(),
             aggregate: AggregateConfig::default(),
@@ -198,6 +217,17 @@ impl Default for TableFolders {
 impl Default for EmbeddedConfig {
     fn default() -> Self {
         Self { memory_mib: 512, threads: 0 }
+    }
+}
+
+impl Default for AthenaConfig {
+    fn default() -> Self {
+        Self {
+            workgroup: "primary".to_owned(),
+            output: String::new(),
+            price_per_tb: "5".to_owned(),
+            stop_on_exit: false,
+        }
     }
 }
 

@@ -72,7 +72,7 @@ pub struct CommonArgs {
     /// The lake: a folder, file:///path or s3://bucket [default: the folder `lake`]
     #[arg(long, value_name = "LOCATION", global = true)]
     pub lake: Option<String>,
-    /// What runs the SQL: embedded
+    /// What runs the SQL: embedded or athena
     #[arg(long, global = true)]
     pub engine: Option<String>,
     /// The configuration file [default: meterlake.toml, here or in a folder above]

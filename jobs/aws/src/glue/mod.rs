@@ -1,0 +1,104 @@
+//! The catalog of a lake on S3: AWS Glue, which Athena reads too.
+//!
+//! Glue can do all that [`Catalog`] asks but one thing: put a partition in place of another only if that is still what
+//! is there. How that is done all the same, `swap` describes.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use aws_sdk_glue::Client;
+use meterlake_core::catalog::{Catalog, Database, Partition, PartitionFilter, Swap, Table};
+use meterlake_core::names::{Name, TableName};
+
+mod batches;
+mod calls;
+mod claims;
+mod expression;
+#[cfg(test)]
+mod fake;
+mod mapping;
+mod partitions;
+mod swap;
+#[cfg(test)]
+mod swap_tests;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+pub use claims::{Claims, S3Claims};
+
+/// The tables and partitions that AWS Glue keeps. Any number of processes may use them at once.
+pub struct GlueCatalog {
+    client: Client,
+    claims: Arc<dyn Claims>,
+}
+
+impl GlueCatalog {
+    /// The catalog of an account and region. All that write to one lake must share their claims.
+    #[must_use]
+    pub fn new(config: &SdkConfig, claims: Arc<dyn Claims>) -> Self {
+        Self { client: Client::new(config), claims }
+    }
+}
+
+#[async_trait]
+impl Catalog for GlueCatalog {
+    async fn create_database(&self, name: &Name) -> Result<bool> {
+        self.new_database(name).await
+    }
+
+    async fn database(&self, name: &Name) -> Result<Option<Database>> {
+        Ok(self.find_database(name).await?.map(|found| mapping::database(name, &found)))
+    }
+
+    async fn set_database_parameter(&self, name: &Name, key: &str, value: &str) -> Result<()> {
+        self.note_in_database(name, key, value).await
+    }
+
+    async fn create_table(&self, table: &Table) -> Result<bool> {
+        self.new_table(table).await
+    }
+
+    async fn table(&self, name: &TableName) -> Result<Option<Table>> {
+        Ok(self.find_table(name).await?.map(|found| found.table))
+    }
+
+    async fn update_table(&self, table: &Table) -> Result<()> {
+        self.replace_table(table).await
+    }
+
+    async fn drop_table(&self, name: &TableName) -> Result<bool> {
+        self.delete_table(name).await
+    }
+
+    async fn tables(&self, database: &Name) -> Result<Vec<Name>> {
+        self.table_names(database).await
+    }
+
+    async fn partitions(&self, table: &TableName, filter: &PartitionFilter) -> Result<Vec<Partition>> {
+        self.list(table, filter).await
+    }
+
+    async fn get_partitions(&self, table: &TableName, values: &[Vec<String>]) -> Result<Vec<Option<Partition>>> {
+        self.get(table, values).await
+    }
+
+    async fn add_partitions(&self, table: &TableName, partitions: &[Partition]) -> Result<usize> {
+        self.add(table, partitions).await
+    }
+
+    async fn swap_partition(
+        &self,
+        table: &TableName,
+        partition: &Partition,
+        expected: Option<&Partition>,
+    ) -> Result<Swap> {
+        self.swap(table, partition, expected).await
+    }
+
+    async fn drop_partitions(&self, table: &TableName, values: &[Vec<String>]) -> Result<usize> {
+        self.drop(table, values).await
+    }
+}

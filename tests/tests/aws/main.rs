@@ -1,0 +1,9 @@
+//! The AWS side of the seams, over emulated services.
+
+// A test that cannot go on fails.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod fake;
+mod glue;
+mod s3;
+mod s3_failures;
