@@ -3,7 +3,8 @@
 -- parameters:
 --   location (text): the new, empty folder that the rows are unloaded to; invoice deletes it when it has read them
 --   usage_daily_table (name): usage per user and day
---   meters (names): the columns to extract: requests, and those that the plans price
+--   columns (names): what to extract: requests and the meters that plans price; usage_date where plans change within the
+--     month or pages are made, httpmethod and resourcepath where charges are for some of them or pages are made
 --   first_date (text): the first day of the month, in the billing time zone
 --   last_date (text): its last day
 --   unattributed (text): the reserved user of calls without one
@@ -19,11 +20,8 @@
 UNLOAD (
   SELECT
     coalesce("user", {{ unattributed }}) AS "user",
-    usage_date,
-    httpmethod,
-    resourcepath,
-    {% for meter in meters %}
-    {{ meter }},
+    {% for column in columns %}
+    {{ column }},
     {% endfor %}
     -- Buckets are worked on one after the other, so that a month of any size fits into memory.
     'b' || substr(to_hex(xxhash64(to_utf8(coalesce("user", {{ unattributed }})))), 1, {{ bucket_digits }}) AS bucket

@@ -50,8 +50,8 @@ pub(crate) struct Extract {
     pub(crate) scanned_bytes: u64,
 }
 
-/// The columns to extract for whatever of these plans may price the usage.
-pub(crate) fn columns(plans: &[&Plans]) -> Vec<String> {
+/// The meters to extract for whatever of these plans may price the usage.
+pub(crate) fn meters(plans: &[&Plans]) -> Vec<String> {
     let meters = plans.iter().flat_map(|plans| plans.meters()).chain([REQUESTS]);
     meters.collect::<BTreeSet<&str>>().into_iter().map(str::to_owned).collect()
 }
@@ -63,11 +63,11 @@ pub(crate) fn columns(plans: &[&Plans]) -> Vec<String> {
 pub(crate) async fn extract(
     work: &Work<'_>,
     month: Month,
-    meters: &[String],
+    columns: Vec<String>,
     buckets: Buckets,
     to: &Location,
 ) -> Result<Extract> {
-    let statement = statement(work, &work.sql, render(work, month, meters, buckets, to)?);
+    let statement = statement(work, &work.sql, render(work, month, columns, buckets, to)?);
     let outcome = work.lake.engine.execute(&statement).await?;
     let names = buckets.names();
     let mut extract = Extract { scanned_bytes: outcome.scanned_bytes, ..Extract::default() };
@@ -86,7 +86,7 @@ pub(crate) async fn extract(
 pub(crate) fn render(
     work: &Work<'_>,
     month: Month,
-    meters: &[String],
+    columns: Vec<String>,
     buckets: Buckets,
     to: &Location,
 ) -> Result<String> {
@@ -94,7 +94,7 @@ pub(crate) fn render(
     work.sql.render_one(&SqlValues::from([
         ("location", to.into()),
         ("usage_daily_table", (&work.lake.layout.usage_daily.name).into()),
-        ("meters", SqlValue::Names(meters.to_vec())),
+        ("columns", SqlValue::Names(columns)),
         ("unattributed", UNATTRIBUTED.into()),
         ("first_date", month.first_date().to_string().as_str().into()),
         ("last_date", last.to_string().as_str().into()),

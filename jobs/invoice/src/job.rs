@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::args::InvoiceJob;
 use crate::close::{claim, is_unchanged, problems, refuse};
-use crate::extract::{columns, render, too_late as too_late_requests};
+use crate::extract::{meters, render, too_late as too_late_requests};
 use crate::look::{
     DRAFT, FINAL, INVOICES_FOLDER, KEPT_INPUTS, KEPT_PLANS, LINE_ITEMS_FOLDER, STATUS, Work, generation_folder,
     is_final,
@@ -232,10 +232,13 @@ pub(crate) async fn plan(lake: &Lake, month: Month, options: &Options) -> Result
         }
     }
     let draft = work.slot.begin(InvoiceJob::NAME)?;
-    let meters = columns(&[&work.plan_file.plans]);
+    let plans = [&work.plan_file.plans];
     let months = work.adjusted().map(|one| one.month).chain([month]);
     let statements: Result<Vec<String>> = months
-        .map(|month| render(&work, month, &meters, make::buckets(&work), &make::usage_folder(&draft, month)))
+        .map(|month| {
+            let columns = make::grain(&plans, month, options.html).columns(&meters(&plans));
+            render(&work, month, columns, make::buckets(&work), &make::usage_folder(&draft, month))
+        })
         .collect();
     Ok((plan, statements?))
 }

@@ -1,6 +1,7 @@
 //! Makes all invoices of a month: bucket by bucket, usage is read and grouped, rated, and written.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -12,7 +13,7 @@ use meterlake_core::store::Store;
 use crate::bill::Bucket;
 use crate::billed::{self, Adjusted};
 use crate::export::{Chunk, Exports, Heading, Summary, encode, period};
-use crate::extract::{Buckets, Extract, columns, extract};
+use crate::extract::{Buckets, Extract, extract, meters};
 use crate::job::Options;
 use crate::look::Work;
 use crate::plans::Plans;
@@ -53,6 +54,7 @@ struct Extracted {
 /// # Errors
 /// Usage cannot be extracted, read or rated, or the engine or store failed.
 pub(crate) async fn invoices(work: &Work<'_>, options: &Options, draft: &Draft) -> Result<Made> {
+    let started = Instant::now();
     let buckets = buckets(work);
     let plans = &work.plan_file.plans;
     let own = extracted(work, work.month, &[plans], options.html, buckets, draft).await?;
@@ -67,8 +69,11 @@ pub(crate) async fn invoices(work: &Work<'_>, options: &Options, draft: &Draft) 
     let heading = heading(work, options)?;
     let only = options.customer.clone();
     let shared = Arc::new(Shared { heading, buckets, plans: plans.clone(), own, adjusted, only });
+    let extracted_ms = started.elapsed().as_millis();
     let summary = write(&*work.lake.store, &draft.folder, &shared).await?;
     work.lake.store.delete_folder(&draft.folder.join("_usage")).await?;
+    let duration_ms = started.elapsed().as_millis();
+    tracing::debug!(month = %work.month, extracted_ms, duration_ms, "made {} invoices", summary.invoices);
     Ok(Made { summary, scanned_bytes })
 }
 
@@ -86,9 +91,9 @@ async fn extracted(
     buckets: Buckets,
     draft: &Draft,
 ) -> Result<Extracted> {
-    let meters = columns(plans);
-    let usage = extract(work, month, &meters, buckets, &usage_folder(draft, month)).await?;
-    Ok(Extracted { usage, meters, grain: grain(plans, month, html) })
+    let (meters, grain) = (meters(plans), grain(plans, month, html));
+    let usage = extract(work, month, grain.columns(&meters), buckets, &usage_folder(draft, month)).await?;
+    Ok(Extracted { usage, meters, grain })
 }
 
 async fn write(store: &dyn Store, folder: &Location, shared: &Arc<Shared>) -> Result<Summary> {
@@ -148,7 +153,7 @@ async fn read(store: &dyn Store, extracted: &Extracted, bucket: &str) -> Result<
 
 /// How finely a month's usage must be told apart: by day where plans change within the month, by path where charges
 /// do; for pages by both.
-fn grain(plans: &[&Plans], month: Month, html: bool) -> Grain {
+pub(crate) fn grain(plans: &[&Plans], month: Month, html: bool) -> Grain {
     Grain {
         by_day: html || plans.iter().any(|plans| plans.change_within(month)),
         by_path: html || plans.iter().any(|plans| plans.filter_by_path()),

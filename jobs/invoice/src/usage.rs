@@ -27,12 +27,15 @@ pub(crate) struct Grain {
 }
 
 impl Grain {
-    /// The columns that tell groups apart.
-    fn keys(self) -> Vec<&'static str> {
-        let mut keys = vec![USER];
-        keys.extend(self.by_day.then_some(DAY));
-        keys.extend(self.by_path.then_some([METHOD, PATH]).into_iter().flatten());
-        keys
+    /// The columns that tell groups of a user apart.
+    fn keys(self) -> impl Iterator<Item = &'static str> {
+        let day = self.by_day.then_some(DAY).into_iter();
+        day.chain(self.by_path.then_some([METHOD, PATH]).into_iter().flatten())
+    }
+
+    /// The columns to extract beside the user, with these meters.
+    pub(crate) fn columns(self, meters: &[String]) -> Vec<String> {
+        self.keys().map(str::to_owned).chain(meters.iter().cloned()).collect()
     }
 }
 
@@ -73,7 +76,7 @@ impl Usage {
     /// # Errors
     /// A file is no Parquet of the columns that usage_month.sql unloads, or a sum has more than 38 digits.
     pub(crate) fn read(files: &[Vec<u8>], meters: &[String], grain: Grain) -> Result<Self> {
-        let columns: Vec<String> = grain.keys().into_iter().map(str::to_owned).chain(meters.iter().cloned()).collect();
+        let columns: Vec<String> = std::iter::once(USER.to_owned()).chain(grain.columns(meters)).collect();
         let mut all: Option<DataFrame> = None;
         for file in files {
             let reader = ParquetReader::new(Cursor::new(file.as_slice())).with_columns(Some(columns.clone()));
@@ -98,7 +101,7 @@ impl Usage {
         frame.rechunk_mut();
         let values: Result<Vec<(Meter, Values)>> = meters.iter().map(|meter| column_values(&frame, meter)).collect();
         let (meters, values): (Vec<Meter>, Vec<Values>) = values?.into_iter().unzip();
-        let grouped = frame.group_by(grain.keys())?;
+        let grouped = frame.group_by(std::iter::once(USER).chain(grain.keys()))?;
         let mut groups = Vec::with_capacity(grouped.get_groups().len());
         let found: &GroupsType = grouped.get_groups();
         for group in found.iter() {
