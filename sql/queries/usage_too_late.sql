@@ -5,6 +5,7 @@
 --   unattributed (text): the reserved user of calls without one
 --   first_date (text): the first day that is still adjusted
 --   first_arrival (integer): the first day of arrival to look at, as 20230131
+--   first_year (integer): its year
 --   last_arrival (integer): the last one
 --
 -- Calls that arrived in a month and were made so long before it that no invoice is adjusted for them any more. invoice
@@ -14,4 +15,5 @@ SELECT coalesce(sum(requests), 0) AS requests, min(usage_date) AS earliest
 FROM {{ usage_daily_table }}
 WHERE usage_date < CAST({{ first_date }} AS date)
   AND "user" <> {{ unattributed }}
+  AND year >= {{ first_year }}
   AND year * 10000 + month * 100 + day BETWEEN {{ first_arrival }} AND {{ last_arrival }}

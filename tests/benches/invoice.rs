@@ -35,6 +35,7 @@ fn main() {
 }
 
 async fn run(customers: u64) {
+    meterlake_core::run::start_logging_at(false, "meterlake_invoice=debug");
     let lake = TestLake::with_plans(PLANS).await;
     let month: Month = "2023-01".parse().unwrap();
     for day in month.days() {

@@ -103,6 +103,16 @@ pub struct Vacuumed {
 /// # Errors
 /// The store failed. What is published is never touched.
 pub async fn vacuum_partition(lake: &Lake, folder: &Location, current: Option<&Partition>) -> Result<Vacuumed> {
+    vacuum_folder(lake, folder, current, &[]).await
+}
+
+/// The same; what the partitions `also` point at stays as well.
+async fn vacuum_folder(
+    lake: &Lake,
+    folder: &Location,
+    current: Option<&Partition>,
+    also: &[Partition],
+) -> Result<Vacuumed> {
     let published_at = current.and_then(Publication::of).map(|publication| publication.published_at);
     let mut vacuumed = Vacuumed::default();
     if let Some(current) = current {
@@ -110,7 +120,7 @@ pub async fn vacuum_partition(lake: &Lake, folder: &Location, current: Option<&P
     }
     for candidate in lake.store.folders(folder).await? {
         let Some(generation) = Generation::of_folder(&candidate) else { continue };
-        let is_published = current.is_some_and(|current| is_in(&current.location, &candidate));
+        let is_published = current.into_iter().chain(also).any(|current| is_in(&current.location, &candidate));
         let needed_since = published_at.map_or(generation.started(), |at| at.max(generation.started()));
         if is_published || !is_over(lake, needed_since) {
             continue;
@@ -138,11 +148,12 @@ pub async fn vacuum_staging(lake: &Lake) -> Result<Vacuumed> {
     Ok(vacuumed)
 }
 
-/// Vacuums every partition folder of a table that has a partition per period.
+/// Vacuums every partition folder of a table that has a partition per period; what the partitions of the tables `also`
+/// point at stays as well.
 ///
 /// # Errors
 /// The store or the catalog failed.
-pub async fn vacuum_table<P: Period>(lake: &Lake, table: &TableLayout) -> Result<Vacuumed> {
+pub async fn vacuum_table<P: Period>(lake: &Lake, table: &TableLayout, also: &[&TableLayout]) -> Result<Vacuumed> {
     let mut vacuumed = Vacuumed::default();
     let mut folders = vec![table.folder.clone()];
     for _ in P::KEYS {
@@ -157,7 +168,11 @@ pub async fn vacuum_table<P: Period>(lake: &Lake, table: &TableLayout) -> Result
         // Asked for each folder anew, just before deleting: a run may publish meanwhile.
         let values = [table.partition(period).values];
         let current = lake.catalog.get_partitions(&table.name, &values).await?.pop().flatten();
-        vacuumed.generations += vacuum_partition(lake, &folder, current.as_ref()).await?.generations;
+        let mut others = Vec::new();
+        for table in also {
+            others.extend(lake.catalog.get_partitions(&table.name, &values).await?.into_iter().flatten());
+        }
+        vacuumed.generations += vacuum_folder(lake, &folder, current.as_ref(), &others).await?.generations;
     }
     Ok(vacuumed)
 }

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail, ensure};
+use meterlake_core::catalog::PartitionFilter;
 use meterlake_core::lake::Lake;
+use meterlake_core::layout::period_of_values;
 use meterlake_core::location::Location;
-use meterlake_core::period::Month;
+use meterlake_core::period::{Hour, Month};
+use meterlake_core::publish::Publication;
 use meterlake_loadgen::Truth;
 use serde_json::Value;
 
@@ -48,11 +51,16 @@ pub(crate) async fn hours(lake: &Lake, truth: &Truth) -> Result<()> {
     for row in meterlake_query::run(lake, &sql).await?.rows {
         let mut values: Vec<String> = row.into_iter().flatten().collect();
         let count: u64 = values.pop().unwrap_or_default().parse()?;
-        rows.insert(meterlake_core::layout::period_of_values(&values), count);
+        rows.insert(period_of_values::<Hour>(&values), count);
     }
+    let partitions = lake.catalog.partitions(&lake.layout.merged.name, &PartitionFilter::default()).await?;
+    let noted: BTreeMap<Option<Hour>, Publication> = partitions
+        .iter()
+        .filter_map(|partition| Some((period_of_values(&partition.values), Publication::of(partition)?)))
+        .collect();
     for (hour, expected) in &truth.hours {
-        let report = meterlake_merge::merge_hour(lake, *hour, Default::default()).await?;
-        let found = (report.rows, report.duplicates, report.malformed);
+        let number = |key: &str| noted.get(&Some(*hour)).map(|noted| noted.number(key)).unwrap_or_default();
+        let found = (number("rows"), number("duplicates"), number("malformed"));
         let wanted = (expected.calls, expected.duplicates, expected.malformed);
         let counted = rows.get(&Some(*hour)).copied().unwrap_or_default();
         if found != wanted || counted != expected.calls {

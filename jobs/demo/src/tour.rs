@@ -96,8 +96,11 @@ pub(crate) async fn run(lake: &Lake, traffic: Traffic) -> Result<()> {
         checked.total
     ))?;
     let output = made["output"].as_str().unwrap_or_default();
+    let folder = lake.config.lake.to_path().unwrap_or_default();
     say(&format!(
-        "Look at the invoices: {output}/index.html\nAnd around: cargo run --bin query -- 'SELECT * FROM invoices LIMIT 5'"
+        "Look at the invoices: {output}/index.html
+And around: cargo run --bin query -- --lake {} 'SELECT * FROM invoices LIMIT 5'",
+        folder.display()
     ))
 }
 

@@ -1,4 +1,4 @@
-//! From usage to invoices, for the users of one part.
+//! From usage to invoices, for the users of one bucket.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,35 +9,37 @@ use rust_decimal::Decimal;
 use crate::billed::{Adjusted, Billed};
 use crate::currency::Currency;
 use crate::document::Document;
-use crate::extract::{Parts, REQUESTS};
+use crate::extract::{Buckets, REQUESTS};
 use crate::plans::{Plans, UNATTRIBUTED};
 use crate::rating::{Corrected, Correction, CustomerMonth, Invoice, Line, RatingError};
 use crate::usage::{Group, Usage};
 
-/// The part of a month's usage that one thread works on.
-pub(crate) struct Part<'a> {
+/// The users of a month that one thread works on.
+pub(crate) struct Bucket<'a> {
     pub(crate) name: &'a str,
-    pub(crate) parts: Parts,
+    pub(crate) buckets: Buckets,
     pub(crate) month: Month,
     pub(crate) plans: &'a Plans,
     /// Of the month.
     pub(crate) usage: &'a Usage,
-    /// The months to correct, each with its usage in this part.
+    /// The months to correct, each with its usage in this bucket.
     pub(crate) adjusted: Vec<(&'a Adjusted, &'a Usage)>,
     /// Only this customer.
     pub(crate) only: Option<&'a str>,
 }
 
-/// What becomes of a part's usage.
+/// What becomes of a bucket's usage.
 pub(crate) struct Billing<'a> {
-    pub(crate) documents: Vec<(Document<'a>, Option<&'a [Group]>)>,
+    pub(crate) documents: Vec<Document<'a>>,
     /// Calls without a user, which nobody pays.
     pub(crate) unattributed: Decimal,
+    /// Calls of users whose plans have no price for any of them, and who therefore get no invoice.
+    pub(crate) unpriced: Decimal,
 }
 
-impl<'a> Part<'a> {
-    /// The invoices of the part's customers, by customer: those with usage, those that the plan file lists, and those
-    /// whose earlier months must be corrected. Without usage of their own, unlisted users get none.
+impl<'a> Bucket<'a> {
+    /// The invoices of the bucket's customers, by customer: those with usage, those that the plan file lists, and those
+    /// whose earlier months must be corrected. Whoever has no line gets none.
     ///
     /// # Errors
     /// A customer's usage cannot be rated; the error names the customer.
@@ -62,6 +64,7 @@ impl<'a> Part<'a> {
             customers.entry(customer).or_default();
         }
         let mut documents = Vec::with_capacity(customers.len());
+        let mut unpriced = Decimal::ZERO;
         for (customer, groups) in customers {
             if self.only.is_some_and(|only| only != customer) {
                 continue;
@@ -70,13 +73,18 @@ impl<'a> Part<'a> {
             let made = self.documents(customer, groups, &corrections);
             let made =
                 made.with_context(|| format!("the customer `{customer}` cannot be billed for {}", self.month))?;
-            documents.extend(made.into_iter().map(|document| (document, groups)));
+            if made.is_empty() {
+                for group in groups.unwrap_or_default() {
+                    unpriced += self.usage.quantity(group, REQUESTS)?;
+                }
+            }
+            documents.extend(made);
         }
-        Ok(Billing { documents, unattributed })
+        Ok(Billing { documents, unattributed, unpriced })
     }
 
     fn holds(&self, customer: &str) -> bool {
-        self.parts.of(customer) == self.name
+        self.buckets.of(customer) == self.name
     }
 
     /// A customer's invoices: one, or one more for each currency in which an earlier month was billed.
@@ -144,7 +152,7 @@ impl<'a> Part<'a> {
     ) -> Result<(Currency, Correction)> {
         let kept = &adjusted.plan_file.plans;
         let (plans, lines) = match rate(kept, adjusted.month, customer, usage, groups) {
-            // A customer that those plans do not know has been given a plan since.
+            // Those plans have none for this customer on that day: it was given one since, in the file of now.
             Err(RatingError::NoPlan(_)) if self.plans.currency() == kept.currency() => {
                 (self.plans, rate(self.plans, adjusted.month, customer, usage, groups)?)
             }
@@ -174,10 +182,11 @@ fn rate<'p>(
         return Ok(Vec::new());
     }
     let mut customer_month = CustomerMonth::new(plans, customer, month);
-    let (first, last) = (Day::containing(month.start()), Day::containing(month.end()).previous());
+    // Where days are not told apart, all of the month have the same plans.
+    let first = Day::containing(month.start());
     for group in groups.unwrap_or_default() {
         let (method, path) = usage.method_and_path(group);
-        let day = usage.day(group).clamp(first, last);
+        let day = usage.day(group).unwrap_or(first);
         customer_month.record(day, method, path, |meter| usage.quantity(group, meter))?;
     }
     customer_month.lines()

@@ -2,17 +2,18 @@
 
 use std::fmt;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use chrono::{DateTime, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
-use meterlake_core::catalog::Swap;
+use meterlake_core::catalog::{Partition, Swap};
 use meterlake_core::day_inputs::DayInputs;
 use meterlake_core::lake::Lake;
 use meterlake_core::layout::period_values;
+use meterlake_core::location::Location;
 use meterlake_core::period::{Day, Month, Period};
 use meterlake_core::publish::Publication;
 
-use crate::look::{ADJUSTED_BY, Work, is_final};
+use crate::look::{ADJUSTED_BY, FinalMonth, Work, is_final};
 
 /// Why a month cannot be made final yet, a line a day; empty: it can.
 ///
@@ -23,7 +24,8 @@ pub(crate) async fn problems(lake: &Lake, month: Month) -> Result<Vec<Problem>> 
     let sql = lake.sql.query("usage_daily")?;
     let first = Day::containing(start_in(zone, month));
     let last = Day::containing(start_in(zone, month.next()) - TimeDelta::seconds(1));
-    let last = last.offset(i32::try_from(lake.config.billing.grace_days)?);
+    let grace = i32::try_from(lake.config.billing.grace_days).context("the setting billing.grace_days is too large")?;
+    let last = last.offset(grace);
     let days: Vec<Day> = Day::range(first, last).collect();
     let values: Vec<Vec<String>> = days.iter().map(|day| period_values(*day)).collect();
     let partitions = lake.catalog.get_partitions(&lake.layout.usage_daily.name, &values).await?;
@@ -31,7 +33,9 @@ pub(crate) async fn problems(lake: &Lake, month: Month) -> Result<Vec<Problem>> 
     let mut problems = Vec::new();
     for ((day, partition), inputs) in days.into_iter().zip(partitions).zip(inputs) {
         let Some(published) = partition.as_ref().and_then(Publication::of) else {
-            problems.push(Problem { day, what: "was never aggregated".to_owned() });
+            let is_over = day.end() <= Utc::now();
+            let what = if is_over { "was never aggregated" } else { IS_NOT_OVER };
+            problems.push(Problem { day, what: what.to_owned() });
             continue;
         };
         let missing = published.notes.get("missing_hours").map(String::as_str).unwrap_or_default();
@@ -57,56 +61,85 @@ impl fmt::Display for Problem {
     }
 }
 
+const IS_NOT_OVER: &str = "is not over yet";
+
 /// Refuses a month with problems.
 ///
 /// # Errors
 /// There is one; the error names all, and the command that mends them.
 pub(crate) fn refuse(month: Month, problems: &[Problem]) -> Result<()> {
-    let (Some(first), Some(last)) = (problems.first(), problems.last()) else { return Ok(()) };
+    let Some(any) = problems.last() else { return Ok(()) };
+    // Only what is over can be mended.
+    let mut mendable = problems.iter().filter(|problem| problem.what != IS_NOT_OVER);
+    let first = mendable.next();
+    let last = mendable.next_back().or(first);
+    let mend = match first.zip(last) {
+        Some((first, last)) => {
+            format!("run `aggregate --from {} --to {}` (and `merge` for missing hours)", first.day, last.day)
+        }
+        None => format!("wait until {} is over", any.day),
+    };
     let named: Vec<String> = problems.iter().map(Problem::to_string).collect();
-    bail!(
-        "the month {month} cannot be made final: {}: run `aggregate --from {} --to {}` (and `merge` for missing hours), \
-         or go on with --force",
-        named.join("; "),
-        first.day,
-        last.day
-    )
+    bail!("the month {month} cannot be made final: {}: {mend}, or go on with --force", named.join("; "))
 }
 
 /// Claims the final months that this one adjusts, so that no other month adjusts them at the same time: two that run at
 /// once would both bill the same late usage. `false`: they changed meanwhile.
 ///
-/// A claim is a note on the adjusted month. It is over when the claiming month is final, and a run that was cut off is
-/// simply repeated, with the same claim.
+/// A claim is a note on the adjusted month. It is over when the claiming month is final; a run that was cut off is simply
+/// repeated, with the same claim. The latest month goes first: it is the one that every other claimant needs too.
 ///
 /// # Errors
-/// Another month claims one and is not final, or the catalog failed.
-pub(crate) async fn claim(work: &Work<'_>, force: bool) -> Result<bool> {
-    let own = work.month.to_string();
-    for adjusted in work.adjusted() {
-        let claimed = adjusted.publication.notes.get(ADJUSTED_BY);
-        if claimed == Some(&own) {
-            continue;
-        }
-        if let Some(other) = claimed
-            && !force
-            && !is_published_final(work.lake, other.parse()?).await?
-        {
-            bail!(
-                "the month {other} adjusts {} and is being made final, or was cut off: let it end, or run `invoice \
-                 --month {other} --finalize`; go on all the same with --force",
-                adjusted.month
-            );
-        }
-        let mut publication = adjusted.publication.clone();
-        publication.notes.insert(ADJUSTED_BY.to_owned(), own.clone());
-        let claim = publication.partition(adjusted.partition.values.clone(), adjusted.partition.location.clone());
-        let table = &work.lake.layout.invoices.name;
-        if work.lake.catalog.swap_partition(table, &claim, Some(&adjusted.partition)).await? == Swap::Conflict {
-            return Ok(false);
+/// Another month claims one and is not final, or the catalog failed; nothing new stays claimed.
+pub(crate) async fn claim(work: &Work<'_>) -> Result<bool> {
+    let mut claimed = Vec::new();
+    let adjusted: Vec<&FinalMonth> = work.adjusted().collect();
+    for one in adjusted.into_iter().rev() {
+        match claim_one(work, one).await {
+            Ok(Some(claim)) => claimed.extend(claim),
+            Ok(None) => return Ok(false),
+            Err(error) => {
+                for (claim, before) in &claimed {
+                    work.lake.catalog.swap_partition(&work.lake.layout.invoices.name, before, Some(claim)).await?;
+                }
+                return Err(error);
+            }
         }
     }
     Ok(true)
+}
+
+/// The partition with the claim and without it; nothing if this month had claimed it before. `None`: it changed meanwhile.
+async fn claim_one(work: &Work<'_>, adjusted: &FinalMonth) -> Result<Option<Option<(Partition, Partition)>>> {
+    let own = work.month.to_string();
+    let claimed = adjusted.publication.notes.get(ADJUSTED_BY);
+    if claimed == Some(&own) {
+        return Ok(Some(None));
+    }
+    if let Some(other) = claimed
+        && !is_published_final(work.lake, other.parse()?).await?
+    {
+        bail!(
+            "the month {other} adjusts {} and is being made final, or was cut off: let it end, or run `invoice --month \
+             {other} --finalize`",
+            adjusted.month
+        );
+    }
+    let mut publication = adjusted.publication.clone();
+    publication.notes.insert(ADJUSTED_BY.to_owned(), own);
+    let claim = publication.partition(adjusted.partition.values.clone(), adjusted.partition.location.clone());
+    let table = &work.lake.layout.invoices.name;
+    let swapped = work.lake.catalog.swap_partition(table, &claim, Some(&adjusted.partition)).await?;
+    Ok((swapped == Swap::Done).then(|| Some((claim, adjusted.partition.clone()))))
+}
+
+/// Whether a month that was looked at and claimed is as it was, so that what was made of it may be published.
+pub(crate) async fn is_unchanged(work: &Work<'_>, plans: &Location, is_claimed: bool) -> Result<bool> {
+    let now = Work::look(work.lake, work.month, plans).await?;
+    let own = work.month.to_string();
+    let holds = |one: &FinalMonth| one.publication.notes.get(ADJUSTED_BY) == Some(&own);
+    let has_claims = !is_claimed || now.adjusted().all(holds);
+    Ok(has_claims && now.fingerprint("", false) == work.fingerprint("", false))
 }
 
 async fn is_published_final(lake: &Lake, month: Month) -> Result<bool> {
@@ -118,8 +151,9 @@ async fn is_published_final(lake: &Lake, month: Month) -> Result<bool> {
 /// The instant at which a month begins in a time zone.
 pub(crate) fn start_in(zone: Tz, month: Month) -> DateTime<Utc> {
     let midnight = month.first_date().and_time(NaiveTime::MIN);
-    // Where the clock skips midnight the day begins an hour later; to the day it is the same.
-    zone.from_local_datetime(&midnight).earliest().map_or_else(|| midnight.and_utc(), |start| start.with_timezone(&Utc))
+    // Where the clock skips midnight the day begins when it goes on, some quarters of an hour later.
+    let exists = |quarter: i64| zone.from_local_datetime(&(midnight + TimeDelta::minutes(15 * quarter))).earliest();
+    (0..=12).find_map(exists).map_or_else(|| midnight.and_utc(), |start| start.with_timezone(&Utc))
 }
 
 #[cfg(test)]
@@ -132,5 +166,8 @@ mod tests {
         assert_eq!(start(Tz::UTC), "2023-02-01T00:00:00+00:00");
         assert_eq!(start(Tz::Asia__Seoul), "2023-01-31T15:00:00+00:00");
         assert_eq!(start(Tz::America__New_York), "2023-02-01T05:00:00+00:00");
+        // There, clocks went from midnight to one o'clock.
+        let skipped = start_in(Tz::America__Asuncion, "2023-10".parse().unwrap());
+        assert_eq!(skipped.to_rfc3339(), "2023-10-01T04:00:00+00:00");
     }
 }

@@ -1,8 +1,8 @@
-//! Gets the usage of a month out of the lake, as Parquet files in parts that fit into memory.
+//! Gets the usage of a month out of the lake, as Parquet files in buckets that fit into memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use meterlake_core::engine::Statement;
 use meterlake_core::location::Location;
 use meterlake_core::names::UNATTRIBUTED;
@@ -17,46 +17,43 @@ use crate::plans::Plans;
 /// The meter that every table of usage has; charts and the count of unattributed calls use it.
 pub(crate) const REQUESTS: &str = "requests";
 
-/// Rows beyond which a month is worked on in sixteen parts: a million rows take some 100 MB.
-const ROWS_IN_ONE_PART: u64 = 1_000_000;
+/// Rows beyond which a month is worked on in sixteen buckets: a million rows take some 100 MB.
+const ROWS_IN_ONE_BUCKET: u64 = 1_000_000;
 
-/// How a month is cut into parts: each has all rows of its users.
+/// How a month is cut into buckets: each has all rows of its users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Parts {
+pub(crate) struct Buckets {
     digits: u32,
 }
 
-impl Parts {
+impl Buckets {
     /// For so many rows.
     pub(crate) fn for_rows(rows: u64) -> Self {
-        Self { digits: u32::from(rows > ROWS_IN_ONE_PART) }
+        Self { digits: u32::from(rows > ROWS_IN_ONE_BUCKET) }
     }
 
-    /// The names of all parts, in order.
+    /// The names of all buckets, in order.
     pub(crate) fn names(self) -> Vec<String> {
-        if self.digits == 0 { vec!["p".to_owned()] } else { (0..16).map(|digit| format!("p{digit:X}")).collect() }
+        if self.digits == 0 { vec!["b".to_owned()] } else { (0..16).map(|digit| format!("b{digit:X}")).collect() }
     }
 
-    /// The part of a user, as usage_month.sql tells it.
+    /// The bucket of a user, as usage_month.sql tells it.
     pub(crate) fn of(self, user: &str) -> String {
-        if self.digits == 0 { "p".to_owned() } else { format!("p{:X}", xxh64(user.as_bytes(), 0) >> 60) }
+        if self.digits == 0 { "b".to_owned() } else { format!("b{:X}", xxh64(user.as_bytes(), 0) >> 60) }
     }
 }
 
-/// The extracted usage of a month: the files of each part, and what reading the lake took.
+/// The extracted usage of a month: the files of each bucket, and what reading the lake took.
 #[derive(Debug, Default)]
 pub(crate) struct Extract {
     pub(crate) files: BTreeMap<String, Vec<Location>>,
     pub(crate) scanned_bytes: u64,
 }
 
-/// The columns to extract for plans.
-pub(crate) fn columns(plans: &Plans) -> Vec<String> {
-    let mut columns: Vec<String> = plans.meters().into_iter().map(str::to_owned).collect();
-    if !columns.iter().any(|column| column == REQUESTS) {
-        columns.push(REQUESTS.to_owned());
-    }
-    columns
+/// The meters to extract for whatever of these plans may price the usage.
+pub(crate) fn meters(plans: &[&Plans]) -> Vec<String> {
+    let meters = plans.iter().flat_map(|plans| plans.meters()).chain([REQUESTS]);
+    meters.collect::<BTreeSet<&str>>().into_iter().map(str::to_owned).collect()
 }
 
 /// Runs usage_month.sql for a month into a new folder.
@@ -66,37 +63,52 @@ pub(crate) fn columns(plans: &Plans) -> Vec<String> {
 pub(crate) async fn extract(
     work: &Work<'_>,
     month: Month,
-    plans: &Plans,
-    parts: Parts,
+    columns: Vec<String>,
+    buckets: Buckets,
     to: &Location,
 ) -> Result<Extract> {
-    let statement = statement(work, &work.sql, render(work, month, plans, parts, to)?);
+    let statement = statement(work, &work.sql, render(work, month, columns, buckets, to)?);
     let outcome = work.lake.engine.execute(&statement).await?;
+    let names = buckets.names();
     let mut extract = Extract { scanned_bytes: outcome.scanned_bytes, ..Extract::default() };
     for object in visible_objects(&*work.lake.store, to).await? {
         let folder = object.location.parent();
-        let part = folder.name().strip_prefix("part=").unwrap_or_default().to_owned();
-        extract.files.entry(part).or_default().push(object.location);
+        let bucket = folder.name().strip_prefix("bucket=").unwrap_or_default().to_owned();
+        if !names.contains(&bucket) {
+            bail!("{} unloaded rows into {folder}, where nobody looks for them", work.sql.label());
+        }
+        extract.files.entry(bucket).or_default().push(object.location);
     }
     Ok(extract)
 }
 
 /// The statement that extracts a month.
-pub(crate) fn render(work: &Work<'_>, month: Month, plans: &Plans, parts: Parts, to: &Location) -> Result<String> {
+pub(crate) fn render(
+    work: &Work<'_>,
+    month: Month,
+    columns: Vec<String>,
+    buckets: Buckets,
+    to: &Location,
+) -> Result<String> {
     let last = Day::containing(month.end()).previous();
     work.sql.render_one(&SqlValues::from([
         ("location", to.into()),
         ("usage_daily_table", (&work.lake.layout.usage_daily.name).into()),
-        ("meters", SqlValue::Names(columns(plans))),
+        ("columns", SqlValue::Names(columns)),
+        ("unattributed", UNATTRIBUTED.into()),
         ("first_date", month.first_date().to_string().as_str().into()),
         ("last_date", last.to_string().as_str().into()),
         ("first_arrival", day_number(first_arrival(month)).into()),
-        ("part_digits", parts.digits.into()),
+        ("first_year", year(first_arrival(month)).into()),
+        ("bucket_digits", buckets.digits.into()),
     ]))
 }
 
-/// Warns of calls that arrived in the month and belong to one that is not adjusted any more.
-pub(crate) async fn warn_of_too_late(work: &Work<'_>) -> Result<u64> {
+/// Calls that arrived in the month and belong to one that is not adjusted any more: how many, and the bytes read to tell.
+///
+/// # Errors
+/// The engine failed.
+pub(crate) async fn too_late(work: &Work<'_>) -> Result<(u64, u64)> {
     let file = work.lake.sql.query("usage_too_late")?;
     let earliest = work.month.offset(-i32::try_from(work.lake.config.billing.adjust_months)?);
     let sql = file.render_one(&SqlValues::from([
@@ -104,12 +116,13 @@ pub(crate) async fn warn_of_too_late(work: &Work<'_>) -> Result<u64> {
         ("unattributed", UNATTRIBUTED.into()),
         ("first_date", earliest.first_date().to_string().as_str().into()),
         ("first_arrival", day_number(Day::containing(work.month.start())).into()),
+        ("first_year", year(Day::containing(work.month.start())).into()),
         ("last_arrival", day_number(Day::containing(work.month.end()).previous()).into()),
     ]))?;
     let rows = work.lake.engine.query(&statement(work, &file, sql)).await?;
     let cells = rows.rows.into_iter().next().unwrap_or_default();
     let text = |at: usize| cells.get(at).cloned().flatten().unwrap_or_default();
-    let requests: u64 = text(0).parse().unwrap_or_default();
+    let requests: u64 = text(0).parse().with_context(|| format!("{} gave no number", file.label()))?;
     if requests > 0 {
         tracing::warn!(
             month = %work.month,
@@ -119,11 +132,15 @@ pub(crate) async fn warn_of_too_late(work: &Work<'_>) -> Result<u64> {
             "calls arrived too late to be billed: raise billing.adjust_months and make the invoices again"
         );
     }
-    Ok(rows.scanned_bytes)
+    Ok((requests, rows.scanned_bytes))
 }
 
 fn statement(work: &Work<'_>, file: &SqlFile, sql: String) -> Statement {
     Statement { label: file.label(), sql, database: work.lake.config.database.clone(), malformed: None, token: None }
+}
+
+fn year(day: Day) -> u32 {
+    day.numbers().first().copied().unwrap_or_default()
 }
 
 /// 2023-01-31 as 20230131.
@@ -136,11 +153,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_user_is_in_the_part_that_the_sql_puts_it_in() {
+    fn a_user_is_in_the_bucket_that_the_sql_puts_it_in() {
         // to_hex(xxhash64(to_utf8('abc'))) is 44BC2CF5AD770999.
-        assert_eq!(Parts::for_rows(2_000_000).of("abc"), "p4");
-        assert_eq!(Parts::for_rows(1_000_000).of("abc"), "p");
-        assert_eq!(Parts::for_rows(2_000_000).names().len(), 16);
+        assert_eq!(Buckets::for_rows(2_000_000).of("abc"), "b4");
+        assert_eq!(Buckets::for_rows(1_000_000).of("abc"), "b");
+        assert_eq!(Buckets::for_rows(2_000_000).names().len(), 16);
     }
 
     #[test]

@@ -13,8 +13,8 @@ use meterlake_core::slot::Draft;
 use serde_json::json;
 
 use crate::args::InvoiceJob;
-use crate::close::{claim, problems, refuse};
-use crate::extract::{Parts, render, warn_of_too_late};
+use crate::close::{claim, is_unchanged, problems, refuse};
+use crate::extract::{meters, render, too_late as too_late_requests};
 use crate::look::{
     DRAFT, FINAL, INVOICES_FOLDER, KEPT_INPUTS, KEPT_PLANS, LINE_ITEMS_FOLDER, STATUS, Work, generation_folder,
     is_final,
@@ -68,45 +68,78 @@ pub async fn invoice_month(lake: &Lake, month: Month, options: &Options) -> Resu
 async fn attempt(lake: &Lake, month: Month, options: &Options) -> Result<Option<Report>> {
     let work = Work::look(lake, month, &options.plans).await?;
     if let Some((current, published)) = work.slot.current.as_ref().zip(work.slot.published.as_ref()) {
+        let output = generation_folder(current);
         let is_same = published.fingerprint == work.fingerprint(options.status(), options.html);
         let is_final = is_final(published);
+        if is_final && let Some(customer) = &options.customer {
+            bail!("its invoices are final: that of the customer `{customer}`, if there is one, is in {output}");
+        }
         if is_final || (is_same && !options.force && options.customer.is_none()) {
-            let Some(()) = follow(&work, published).await? else { return Ok(None) };
+            follow(&work, published).await?;
             work.slot.vacuum(Some(current)).await?;
             let status = if is_final { Status::AlreadyFinal } else { Status::Draft };
-            return Ok(Some(Report::of(month, status, published, generation_folder(current))));
+            return Ok(Some(Report::of(month, status, published, output)));
         }
     }
-    if !options.finalize {
-        return make_and_publish(&work, options, &[]).await;
+    let mut forced = Vec::new();
+    if options.finalize {
+        let problems = problems(lake, month).await?;
+        if !options.force {
+            refuse(month, &problems)?;
+        }
+        forced.extend(problems.iter().map(ToString::to_string));
+    } else if work.days_of(month).next().is_none() {
+        tracing::warn!(%month, "there is no day of usage for this month: was it aggregated?");
     }
-    let problems = problems(lake, month).await?;
-    if !options.force {
-        refuse(month, &problems)?;
+    let draft = work.slot.begin(InvoiceJob::NAME)?;
+    match make_and_publish(&work, options, &draft, &forced).await {
+        Ok(Some(report)) => Ok(Some(report)),
+        Ok(None) => {
+            draft.discard(lake).await;
+            Ok(None)
+        }
+        Err(Failed::Before(error)) => {
+            draft.discard(lake).await;
+            Err(error)
+        }
+        Err(Failed::Publishing(error)) => Err(error),
     }
-    if !claim(&work, options.force).await? {
-        return Ok(None);
-    }
-    let forced: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    // Looked at anew: between the look before and the claim another month may have been made final.
-    make_and_publish(&Work::look(lake, month, &options.plans).await?, options, &forced).await
 }
 
-async fn make_and_publish(work: &Work<'_>, options: &Options, forced: &[String]) -> Result<Option<Report>> {
-    let draft = work.slot.begin(InvoiceJob::NAME)?;
-    let made = match write(work, options, &draft, forced).await {
-        Ok(made) => made,
-        Err(error) => {
-            draft.discard(work.lake).await;
-            return Err(error);
-        }
-    };
+/// Why a generation was not published.
+enum Failed {
+    /// It is not published, and may be deleted.
+    Before(anyhow::Error),
+    /// Nobody knows whether it is published: nothing may be deleted, vacuum decides later.
+    Publishing(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Failed {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Before(error)
+    }
+}
+
+/// `None`: what it was made from changed meanwhile, or another run published.
+async fn make_and_publish(
+    work: &Work<'_>,
+    options: &Options,
+    draft: &Draft,
+    forced: &[String],
+) -> Result<Option<Report>, Failed> {
+    let mut made = write(work, options, draft, forced).await?;
+    let mut too_late = 0;
+    if options.finalize {
+        let (requests, scanned_bytes) = too_late_requests(work).await?;
+        too_late = requests;
+        made.scanned_bytes += scanned_bytes;
+    }
     let mut publication = Publication {
         generation: draft.generation.clone(),
         fingerprint: work.fingerprint(options.status(), options.html),
         sql: work.sql.label(),
         published_at: Utc::now(),
-        notes: notes(&made.summary, forced),
+        notes: notes(&made.summary, too_late, forced),
     };
     publication.notes.insert(STATUS.to_owned(), options.status().to_owned());
     publication.notes.insert("plans_sha256".to_owned(), work.plan_file.sha256.clone());
@@ -115,30 +148,38 @@ async fn make_and_publish(work: &Work<'_>, options: &Options, forced: &[String])
         scanned_bytes: made.scanned_bytes,
         ..Report::of(work.month, status, &publication, draft.folder.clone())
     };
+    // The claim comes last, when all is known to be sound, and what was billed is looked at once more after it: a day
+    // that was built again, or a month that was made final meanwhile, is not in these invoices.
+    if options.finalize && !claim(work).await? {
+        return Ok(None);
+    }
+    if !is_unchanged(work, &options.plans, options.finalize).await? {
+        return Ok(None);
+    }
     if options.customer.is_some() {
         return Ok(Some(report));
     }
     // The whole generation, not only the folder that the partition points at.
     work.lake.store.persist(&draft.folder).await?;
-    let Some(partition) = work.slot.publish(&publication, &draft.folder.join(INVOICES_FOLDER)).await? else {
-        draft.discard(work.lake).await;
+    let folder = draft.folder.join(INVOICES_FOLDER);
+    let Some(partition) = work.slot.publish(&publication, &folder).await.map_err(Failed::Publishing)? else {
         return Ok(None);
     };
-    let Some(()) = follow(work, &publication).await? else { return Ok(None) };
-    work.slot.vacuum(Some(&partition)).await?;
+    follow(work, &publication).await.map_err(Failed::Publishing)?;
+    work.slot.vacuum(Some(&partition)).await.map_err(Failed::Publishing)?;
     Ok(Some(report))
 }
 
 /// Lets the partition of the lines follow that of the invoices, which is what publishes a month. A run that was cut off
-/// between the two is completed here by the next one. `None`: another run moved it.
-async fn follow(work: &Work<'_>, publication: &Publication) -> Result<Option<()>> {
+/// between the two is completed here by the next one; where another run is faster, it has done the same or better.
+async fn follow(work: &Work<'_>, publication: &Publication) -> Result<()> {
     let published = work.line_items.published.as_ref();
-    if published.is_some_and(|lines| lines.generation == publication.generation) {
-        return Ok(Some(()));
+    if published.is_none_or(|lines| lines.generation != publication.generation) {
+        let invoices = work.lake.layout.invoices.folder_of(work.month);
+        let folder = publication.generation.folder(&invoices).join(LINE_ITEMS_FOLDER);
+        work.line_items.publish(publication, &folder).await?;
     }
-    let invoices = work.lake.layout.invoices.folder_of(work.month);
-    let folder = publication.generation.folder(&invoices).join(LINE_ITEMS_FOLDER);
-    Ok(work.line_items.publish(publication, &folder).await?.map(drop))
+    Ok(())
 }
 
 /// Writes all files of a generation.
@@ -160,14 +201,11 @@ async fn write(work: &Work<'_>, options: &Options, draft: &Draft, forced: &[Stri
         "plans": work.plan_file.location,
         "plans_sha256": work.plan_file.sha256,
         "time_zone": work.lake.config.billing.time_zone,
-        "usage_daily": work.days_of(work.month).collect::<Vec<_>>(),
+        "usage_daily": work.days,
         "adjusted": adjusted.collect::<Vec<_>>(),
         "forced": forced,
     });
     store.write(&draft.folder.join(KEPT_INPUTS), &serde_json::to_vec_pretty(&inputs)?).await?;
-    if options.finalize {
-        warn_of_too_late(work).await?;
-    }
     Ok(made)
 }
 
@@ -194,10 +232,13 @@ pub(crate) async fn plan(lake: &Lake, month: Month, options: &Options) -> Result
         }
     }
     let draft = work.slot.begin(InvoiceJob::NAME)?;
-    let parts = Parts::for_rows(work.days_of(month).map(|day| day.rows).sum());
-    let plans = &work.plan_file.plans;
+    let plans = [&work.plan_file.plans];
     let months = work.adjusted().map(|one| one.month).chain([month]);
-    let statements: Result<Vec<String>> =
-        months.map(|month| render(&work, month, plans, parts, &make::usage_folder(&draft, month))).collect();
+    let statements: Result<Vec<String>> = months
+        .map(|month| {
+            let columns = make::grain(&plans, month, options.html).columns(&meters(&plans));
+            render(&work, month, columns, make::buckets(&work), &make::usage_folder(&draft, month))
+        })
+        .collect();
     Ok((plan, statements?))
 }

@@ -1,6 +1,7 @@
-//! Makes all invoices of a month: part by part, usage is read and grouped, rated, and written.
+//! Makes all invoices of a month: bucket by bucket, usage is read and grouped, rated, and written.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -9,10 +10,10 @@ use meterlake_core::period::Month;
 use meterlake_core::slot::Draft;
 use meterlake_core::store::Store;
 
-use crate::bill::Part;
+use crate::bill::Bucket;
 use crate::billed::{self, Adjusted};
-use crate::export::{Chunk, Exports, Heading, Summary, encode};
-use crate::extract::{Extract, Parts, columns, extract};
+use crate::export::{Chunk, Exports, Heading, Summary, encode, period};
+use crate::extract::{Buckets, Extract, extract, meters};
 use crate::job::Options;
 use crate::look::Work;
 use crate::plans::Plans;
@@ -29,17 +30,23 @@ pub(crate) fn usage_folder(draft: &Draft, month: Month) -> Location {
     draft.folder.join(&format!("_usage/month={month}"))
 }
 
-/// What all parts share.
+/// What all buckets share.
 struct Shared {
     heading: Heading,
-    parts: Parts,
+    buckets: Buckets,
     plans: Plans,
-    /// Of the month, and how it is told apart.
-    own: Extract,
-    own_grain: Grain,
-    /// The months to correct.
-    adjusted: Vec<(Adjusted, Extract, Grain)>,
+    /// The month's usage.
+    own: Extracted,
+    /// The months to correct, each with its usage.
+    adjusted: Vec<(Adjusted, Extracted)>,
     only: Option<String>,
+}
+
+/// A month's usage, and how it is read.
+struct Extracted {
+    usage: Extract,
+    meters: Vec<String>,
+    grain: Grain,
 }
 
 /// Makes the invoices of a month in the folder of a draft.
@@ -47,38 +54,53 @@ struct Shared {
 /// # Errors
 /// Usage cannot be extracted, read or rated, or the engine or store failed.
 pub(crate) async fn invoices(work: &Work<'_>, options: &Options, draft: &Draft) -> Result<Made> {
-    let rows = work.days_of(work.month).map(|day| day.rows).sum();
-    let parts = Parts::for_rows(rows);
+    let started = Instant::now();
+    let buckets = buckets(work);
     let plans = &work.plan_file.plans;
-    let own = extract(work, work.month, plans, parts, &usage_folder(draft, work.month)).await?;
-    let mut scanned_bytes = own.scanned_bytes;
+    let own = extracted(work, work.month, &[plans], options.html, buckets, draft).await?;
     let mut adjusted = Vec::new();
     for one in billed::read(work).await? {
-        let kept = &one.plan_file.plans;
-        let usage = extract(work, one.month, kept, parts, &usage_folder(draft, one.month)).await?;
-        scanned_bytes += usage.scanned_bytes;
-        let grain = grain(kept, one.month, false);
-        adjusted.push((one, usage, grain));
+        // The plans of now may have to price what those of then do not cover.
+        let both = [&one.plan_file.plans, plans];
+        let usage = extracted(work, one.month, &both, false, buckets, draft).await?;
+        adjusted.push((one, usage));
     }
-    let shared = Arc::new(Shared {
-        heading: heading(work, options)?,
-        parts,
-        own_grain: grain(plans, work.month, options.html),
-        plans: plans.clone(),
-        own,
-        adjusted,
-        only: options.customer.clone(),
-    });
+    let scanned_bytes = adjusted.iter().map(|(_, one)| one).chain([&own]).map(|one| one.usage.scanned_bytes).sum();
+    let heading = heading(work, options)?;
+    let only = options.customer.clone();
+    let shared = Arc::new(Shared { heading, buckets, plans: plans.clone(), own, adjusted, only });
+    let extracted_ms = started.elapsed().as_millis();
     let summary = write(&*work.lake.store, &draft.folder, &shared).await?;
     work.lake.store.delete_folder(&draft.folder.join("_usage")).await?;
+    let duration_ms = started.elapsed().as_millis();
+    tracing::debug!(month = %work.month, extracted_ms, duration_ms, "made {} invoices", summary.invoices);
     Ok(Made { summary, scanned_bytes })
+}
+
+/// How the month's usage is cut up.
+pub(crate) fn buckets(work: &Work<'_>) -> Buckets {
+    Buckets::for_rows(work.days_of(work.month).map(|day| day.rows).sum())
+}
+
+/// Extracts the usage of a month as whatever of these plans may price it needs it.
+async fn extracted(
+    work: &Work<'_>,
+    month: Month,
+    plans: &[&Plans],
+    html: bool,
+    buckets: Buckets,
+    draft: &Draft,
+) -> Result<Extracted> {
+    let (meters, grain) = (meters(plans), grain(plans, month, html));
+    let usage = extract(work, month, grain.columns(&meters), buckets, &usage_folder(draft, month)).await?;
+    Ok(Extracted { usage, meters, grain })
 }
 
 async fn write(store: &dyn Store, folder: &Location, shared: &Arc<Shared>) -> Result<Summary> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut exports = Exports::create(store, folder).await?;
-    let names = shared.parts.names();
-    let chunks = stream::iter(names).map(|name| make_part(store, Arc::clone(shared), name)).buffered(threads);
+    let names = shared.buckets.names();
+    let chunks = stream::iter(names).map(|name| make_bucket(store, Arc::clone(shared), name)).buffered(threads);
     futures::pin_mut!(chunks);
     while let Some(chunk) = chunks.try_next().await? {
         exports.append(chunk).await?;
@@ -86,37 +108,43 @@ async fn write(store: &dyn Store, folder: &Location, shared: &Arc<Shared>) -> Re
     exports.finish(&shared.heading).await
 }
 
-/// Reads, rates and encodes a part.
-async fn make_part(store: &dyn Store, shared: Arc<Shared>, name: String) -> Result<Chunk> {
+/// Reads, rates and encodes a bucket.
+async fn make_bucket(store: &dyn Store, shared: Arc<Shared>, name: String) -> Result<Chunk> {
     let own = read(store, &shared.own, &name).await?;
     let mut adjusted = Vec::new();
-    for (_, extract, _) in &shared.adjusted {
-        adjusted.push(read(store, extract, &name).await?);
+    for (_, extracted) in &shared.adjusted {
+        adjusted.push(read(store, extracted, &name).await?);
     }
     let work = move || {
-        let own = Usage::read(&own, &columns(&shared.plans), shared.own_grain)?;
+        let own = shared.own.usage_of(&own)?;
         let months = shared.adjusted.iter().zip(adjusted);
-        let months: Result<Vec<(&Adjusted, Usage)>> = months
-            .map(|((one, _, grain), files)| Ok((one, Usage::read(&files, &columns(&one.plan_file.plans), *grain)?)))
-            .collect();
+        let months: Result<Vec<(&Adjusted, Usage)>> =
+            months.map(|((one, extracted), files)| Ok((one, extracted.usage_of(&files)?))).collect();
         let months = months?;
-        let part = Part {
+        let bucket = Bucket {
             name: &name,
-            parts: shared.parts,
+            buckets: shared.buckets,
             month: shared.heading.month,
             plans: &shared.plans,
             usage: &own,
             adjusted: months.iter().map(|(one, usage)| (*one, usage)).collect(),
             only: shared.only.as_deref(),
         };
-        encode(&shared.heading, &part.bill()?, &own)
+        encode(&shared.heading, &bucket.bill()?, &own)
     };
-    tokio::task::spawn_blocking(work).await.context("a part of the invoices was given up")?
+    tokio::task::spawn_blocking(work).await.context("a bucket of the invoices was given up")?
 }
 
-async fn read(store: &dyn Store, extract: &Extract, part: &str) -> Result<Vec<Vec<u8>>> {
+impl Extracted {
+    /// What some of the files hold.
+    fn usage_of(&self, files: &[Vec<u8>]) -> Result<Usage> {
+        Usage::read(files, &self.meters, self.grain)
+    }
+}
+
+async fn read(store: &dyn Store, extracted: &Extracted, bucket: &str) -> Result<Vec<Vec<u8>>> {
     let mut files = Vec::new();
-    for file in extract.files.get(part).into_iter().flatten() {
+    for file in extracted.usage.files.get(bucket).into_iter().flatten() {
         let content = store.read(file).await?;
         files.push(content.with_context(|| format!("the extracted usage {file} is gone"))?);
     }
@@ -125,8 +153,11 @@ async fn read(store: &dyn Store, extract: &Extract, part: &str) -> Result<Vec<Ve
 
 /// How finely a month's usage must be told apart: by day where plans change within the month, by path where charges
 /// do; for pages by both.
-fn grain(plans: &Plans, month: Month, html: bool) -> Grain {
-    Grain { by_day: html || plans.change_within(month), by_path: html || plans.filter_by_path() }
+pub(crate) fn grain(plans: &[&Plans], month: Month, html: bool) -> Grain {
+    Grain {
+        by_day: html || plans.iter().any(|plans| plans.change_within(month)),
+        by_path: html || plans.iter().any(|plans| plans.filter_by_path()),
+    }
 }
 
 fn heading(work: &Work<'_>, options: &Options) -> Result<Heading> {
@@ -135,6 +166,7 @@ fn heading(work: &Work<'_>, options: &Options) -> Result<Heading> {
         month: work.month,
         status: options.status(),
         time_zone: billing.zone()?,
+        period: period(billing.zone()?, work.month),
         provider: billing.provider.clone(),
         service: billing.service.clone(),
         sql: work.sql.label(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use meterlake_core::catalog::Table;
 use meterlake_core::generation::sha256;
 use meterlake_core::lake::Lake;
@@ -26,6 +26,9 @@ impl PlanFile {
     pub(crate) async fn read(lake: &Lake, location: &Location, meters: &BTreeSet<String>) -> Result<Self> {
         let content = match location.to_path() {
             Some(_) => LocalStore.read(location).await,
+            None if lake.config.lake.to_path().is_some() => {
+                bail!("the plans {location} are on S3 and the lake is not: copy the file, and name it with --plans")
+            }
             None => lake.store.read(location).await,
         };
         let content = content.with_context(|| format!("cannot read the plans {location}"))?;

@@ -45,6 +45,10 @@ pub struct Report {
     pub totals: BTreeMap<String, String>,
     /// Calls of the month without a user; nobody pays for them.
     pub unattributed_requests: u64,
+    /// Calls of users who get no invoice, because their plans have no price for any of them.
+    pub unpriced_requests: u64,
+    /// Calls that arrived in the month and belong to one so long ago that no invoice bills them; told of a final month.
+    pub too_late_requests: u64,
     /// What would have kept the month from being made final, had it not been forced.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub forced: Vec<String>,
@@ -60,17 +64,21 @@ pub struct Report {
 
 const FORCED: &str = "forced";
 const TOTALS: &str = "totals";
-const UNATTRIBUTED: &str = "unattributed_requests";
+const UNATTRIBUTED_REQUESTS: &str = "unattributed_requests";
+const UNPRICED_REQUESTS: &str = "unpriced_requests";
+const TOO_LATE_REQUESTS: &str = "too_late_requests";
 
 /// What to note with a published month.
-pub(crate) fn notes(summary: &Summary, forced: &[String]) -> BTreeMap<String, String> {
+pub(crate) fn notes(summary: &Summary, too_late: u64, forced: &[String]) -> BTreeMap<String, String> {
     let totals: Vec<String> = summary.totals.iter().map(|(code, total)| format!("{code}={}", total.text())).collect();
     BTreeMap::from([
         ("invoices".to_owned(), summary.invoices.to_string()),
         ("line_items".to_owned(), summary.line_items.to_string()),
         ("adjustments".to_owned(), summary.adjustments.to_string()),
         (TOTALS.to_owned(), totals.join(" ")),
-        (UNATTRIBUTED.to_owned(), summary.unattributed.normalize().to_string()),
+        (UNATTRIBUTED_REQUESTS.to_owned(), summary.unattributed.normalize().to_string()),
+        (UNPRICED_REQUESTS.to_owned(), summary.unpriced.normalize().to_string()),
+        (TOO_LATE_REQUESTS.to_owned(), too_late.to_string()),
         (FORCED.to_owned(), forced.join("; ")),
     ])
 }
@@ -88,7 +96,9 @@ impl Report {
             line_items: publication.number("line_items"),
             adjustments: publication.number("adjustments"),
             totals: totals.map(|(code, amount)| (code.to_owned(), amount.to_owned())).collect(),
-            unattributed_requests: publication.number(UNATTRIBUTED),
+            unattributed_requests: publication.number(UNATTRIBUTED_REQUESTS),
+            unpriced_requests: publication.number(UNPRICED_REQUESTS),
+            too_late_requests: publication.number(TOO_LATE_REQUESTS),
             forced: note(FORCED).split("; ").filter(|problem| !problem.is_empty()).map(str::to_owned).collect(),
             output,
             generation: publication.generation.to_string(),
@@ -113,6 +123,12 @@ impl fmt::Display for Report {
             "invoice {period}: {status} {invoices} invoices, {line_items} lines, {adjustments} adjustments: {totals}; \
              {unattributed_requests} calls without a user are not billed; see {output}; {duration_ms} ms"
         )?;
+        if self.unpriced_requests > 0 {
+            write!(f, "; {} calls have no price and no invoice", self.unpriced_requests)?;
+        }
+        if self.too_late_requests > 0 {
+            write!(f, "; {} calls came too late to be billed", self.too_late_requests)?;
+        }
         match self.forced.len() {
             0 => Ok(()),
             forced => write!(f, "; forced in spite of {forced} problems"),

@@ -12,6 +12,7 @@ use polars::prelude::{
 use rust_decimal::Decimal;
 
 use crate::exact::TooLarge;
+use crate::rating::RatingError;
 
 const USER: &str = "user";
 const DAY: &str = "usage_date";
@@ -25,16 +26,29 @@ pub(crate) struct Grain {
     pub(crate) by_path: bool,
 }
 
+impl Grain {
+    /// The columns that tell groups of a user apart.
+    fn keys(self) -> impl Iterator<Item = &'static str> {
+        let day = self.by_day.then_some(DAY).into_iter();
+        day.chain(self.by_path.then_some([METHOD, PATH]).into_iter().flatten())
+    }
+
+    /// The columns to extract beside the user, with these meters.
+    pub(crate) fn columns(self, meters: &[String]) -> Vec<String> {
+        self.keys().map(str::to_owned).chain(meters.iter().cloned()).collect()
+    }
+}
+
 /// The usage of some users, grouped, in the order of their names.
 pub(crate) struct Usage {
     users: StringChunked,
-    /// Days since 1970-01-01.
-    days: Int32Chunked,
-    methods: StringChunked,
-    paths: StringChunked,
+    /// Days since 1970-01-01; only where days are told apart.
+    days: Option<Int32Chunked>,
+    /// Only where they are told apart, as are paths.
+    methods: Option<StringChunked>,
+    paths: Option<StringChunked>,
     meters: Vec<Meter>,
     groups: Vec<Group>,
-    grain: Grain,
 }
 
 /// A group: a row that shows what it is, and its sums.
@@ -62,8 +76,7 @@ impl Usage {
     /// # Errors
     /// A file is no Parquet of the columns that usage_month.sql unloads, or a sum has more than 38 digits.
     pub(crate) fn read(files: &[Vec<u8>], meters: &[String], grain: Grain) -> Result<Self> {
-        let mut columns: Vec<String> = [USER, DAY, METHOD, PATH].map(str::to_owned).into();
-        columns.extend(meters.iter().filter(|meter| !columns.contains(meter)).cloned().collect::<Vec<_>>());
+        let columns: Vec<String> = std::iter::once(USER.to_owned()).chain(grain.columns(meters)).collect();
         let mut all: Option<DataFrame> = None;
         for file in files {
             let reader = ParquetReader::new(Cursor::new(file.as_slice())).with_columns(Some(columns.clone()));
@@ -75,31 +88,20 @@ impl Usage {
         }
         match all {
             Some(frame) => Self::group(frame, meters, grain),
-            None => Ok(Self::none(grain)),
+            None => Ok(Self::none()),
         }
     }
 
-    fn none(grain: Grain) -> Self {
-        let text = || StringChunked::from_iter(std::iter::empty::<Option<&str>>());
-        Self {
-            users: text(),
-            days: Int32Chunked::from_iter(std::iter::empty::<Option<i32>>()),
-            methods: text(),
-            paths: text(),
-            meters: Vec::new(),
-            groups: Vec::new(),
-            grain,
-        }
+    fn none() -> Self {
+        let users = StringChunked::from_iter(std::iter::empty::<Option<&str>>());
+        Self { users, days: None, methods: None, paths: None, meters: Vec::new(), groups: Vec::new() }
     }
 
     fn group(mut frame: DataFrame, meters: &[String], grain: Grain) -> Result<Self> {
         frame.rechunk_mut();
         let values: Result<Vec<(Meter, Values)>> = meters.iter().map(|meter| column_values(&frame, meter)).collect();
         let (meters, values): (Vec<Meter>, Vec<Values>) = values?.into_iter().unzip();
-        let mut keys = vec![USER];
-        keys.extend(grain.by_day.then_some(DAY));
-        keys.extend(grain.by_path.then_some([METHOD, PATH]).into_iter().flatten());
-        let grouped = frame.group_by(keys)?;
+        let grouped = frame.group_by(std::iter::once(USER).chain(grain.keys()))?;
         let mut groups = Vec::with_capacity(grouped.get_groups().len());
         let found: &GroupsType = grouped.get_groups();
         for group in found.iter() {
@@ -114,9 +116,18 @@ impl Usage {
             });
         }
         let text = |name: &str| -> Result<StringChunked> { Ok(frame.column(name)?.str()?.clone()) };
-        let days = frame.column(DAY)?.date().context("usage_date must be a date")?.physical().clone();
-        let mut usage =
-            Self { users: text(USER)?, days, methods: text(METHOD)?, paths: text(PATH)?, meters, groups, grain };
+        let days = || -> Result<Int32Chunked> {
+            Ok(frame.column(DAY)?.date().context("usage_date must be a date")?.physical().clone())
+        };
+        let path_text = |name: &str| grain.by_path.then(|| text(name)).transpose();
+        let mut usage = Self {
+            users: text(USER)?,
+            days: grain.by_day.then(days).transpose()?,
+            methods: path_text(METHOD)?,
+            paths: path_text(PATH)?,
+            meters,
+            groups,
+        };
         usage.sort();
         Ok(usage)
     }
@@ -126,10 +137,7 @@ impl Usage {
         let mut groups = std::mem::take(&mut self.groups);
         groups.sort_by(|a, b| {
             let by_user = self.user(a).cmp(self.user(b));
-            by_user.then_with(|| self.days.get(a.row).cmp(&self.days.get(b.row))).then_with(|| {
-                let at = |group: &Group| (self.methods.get(group.row), self.paths.get(group.row));
-                at(a).cmp(&at(b))
-            })
+            by_user.then_with(|| self.rest_of_key(a).cmp(&self.rest_of_key(b)))
         });
         self.groups = groups;
     }
@@ -144,28 +152,34 @@ impl Usage {
         self.users.get(group.row).unwrap_or_default()
     }
 
-    /// The day of a group; some day of the month where days are not told apart.
-    pub(crate) fn day(&self, group: &Group) -> Day {
-        let days = self.days.get(group.row).unwrap_or_default();
-        Day::containing(DateTime::UNIX_EPOCH + TimeDelta::days(days.into()))
+    fn rest_of_key(&self, group: &Group) -> (Option<i32>, Option<&str>, Option<&str>) {
+        let days = self.days.as_ref().and_then(|days| days.get(group.row));
+        (days, text_at(&self.methods, group.row), text_at(&self.paths, group.row))
+    }
+
+    /// The day of a group; `None` where days are not told apart.
+    pub(crate) fn day(&self, group: &Group) -> Option<Day> {
+        let days = self.days.as_ref()?.get(group.row)?;
+        Some(Day::containing(DateTime::UNIX_EPOCH + TimeDelta::days(days.into())))
     }
 
     /// Method and path of a group; empty where they are not told apart.
     pub(crate) fn method_and_path(&self, group: &Group) -> (&str, &str) {
-        if !self.grain.by_path {
-            return ("", "");
-        }
-        let (method, path) = (self.methods.get(group.row), self.paths.get(group.row));
-        (method.unwrap_or_default(), path.unwrap_or_default())
+        let text = |column| text_at(column, group.row).unwrap_or_default();
+        (text(&self.methods), text(&self.paths))
     }
 
-    /// A group's quantity of a meter; nothing of one that was not extracted.
-    pub(crate) fn quantity(&self, group: &Group, meter: &str) -> Result<Decimal, TooLarge> {
-        match self.meters.iter().position(|one| one.name == meter) {
-            Some(at) => Decimal::try_from_i128_with_scale(group.sums[at], self.meters[at].scale).map_err(|_| TooLarge),
-            None => Ok(Decimal::ZERO),
-        }
+    /// A group's quantity of a meter.
+    pub(crate) fn quantity(&self, group: &Group, meter: &str) -> Result<Decimal, RatingError> {
+        let at = self.meters.iter().position(|one| one.name == meter);
+        let at = at.ok_or_else(|| RatingError::NoMeter(meter.to_owned()))?;
+        let quantity = Decimal::try_from_i128_with_scale(group.sums[at], self.meters[at].scale);
+        quantity.map_err(|_| TooLarge.into())
     }
+}
+
+fn text_at(column: &Option<StringChunked>, row: usize) -> Option<&str> {
+    column.as_ref()?.get(row)
 }
 
 fn column_values(frame: &DataFrame, name: &str) -> Result<(Meter, Values)> {
@@ -224,7 +238,7 @@ mod tests {
         for (user, own) in usage.by_user() {
             for group in own {
                 let (method, path) = usage.method_and_path(group);
-                let day = if by_day { usage.day(group).to_string() } else { String::new() };
+                let day = usage.day(group).map(|day| day.to_string()).unwrap_or_default();
                 groups.push(format!("{user} {day} {method} {path} {}", usage.quantity(group, "requests").unwrap()));
             }
         }

@@ -128,9 +128,9 @@ pub async fn run(lake: &Lake, range: Option<(Hour, Hour)>, args: &Args, dry_run:
 /// Vacuums the whole lake.
 async fn vacuum(lake: &Lake) -> Result<Vacuumed> {
     let staging = vacuum_staging(lake).await?;
-    let merged = vacuum_table::<Hour>(lake, &lake.layout.merged).await?;
-    let daily = vacuum_table::<Day>(lake, &lake.layout.usage_daily).await?;
-    let monthly = vacuum_table::<Month>(lake, &lake.layout.invoices).await?;
+    let merged = vacuum_table::<Hour>(lake, &lake.layout.merged, &[]).await?;
+    let daily = vacuum_table::<Day>(lake, &lake.layout.usage_daily, &[]).await?;
+    let monthly = vacuum_table::<Month>(lake, &lake.layout.invoices, &[&lake.layout.line_items]).await?;
     let generations = merged.generations + daily.generations + monthly.generations;
     Ok(Vacuumed { generations, staging_tables: staging.staging_tables })
 }

@@ -61,6 +61,75 @@ async fn a_final_month_keeps_its_plans_whatever_becomes_of_the_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_customer_that_the_kept_plans_do_not_know_is_priced_by_those_of_now() {
+    let without_default = PLANS.replace("default_plan = 'standard'\n", "");
+    let lake = TestLake::with_plans(&without_default).await;
+    lake.put_usage("2023-01-05", &[used("pro", "2023-01-05", 1500)]).await;
+    lake.fill("2023-01").await;
+    lake.invoice(&finalize("2023-01")).await;
+    lake.put_usage("2023-02-09", &[used("new", "2023-01-20", 1000)]).await;
+    let error = lake.invoice_fails(&draft("2023-02")).await;
+    assert!(error.contains("`new` cannot be adjusted for 2023-01"), "{error}");
+    // Whatever their new plan counts: another meter, some paths only, or a price that begins within the month.
+    let own = |charge: &str| {
+        format!(
+            "{without_default}[[customers]]\nid = 'new'\nplan = 'n'\n[[plans]]\nid = 'n'\n\
+        effective_from = 2022-01-01\n[[plans.charges]]\nid = 'x'\nmodel = 'per_unit'\nunit = '0.01'\n{charge}\n"
+        )
+    };
+    for (charge, amount) in [
+        ("meter = 'response_bytes'", "100.00"),
+        ("meter = 'requests'\npaths = ['/v1']\nmethods = ['GET']", "10.00"),
+        (
+            "meter = 'requests'\n[[plans]]\nid = 'n'\neffective_from = 2023-01-15\n[[plans.charges]]\nid = 'y'\n\
+             model = 'per_unit'\nunit = '0.02'\nmeter = 'requests'",
+            "20.00",
+        ),
+    ] {
+        lake.set_plans(&own(charge));
+        let made = lake.invoice(&draft("2023-02")).await;
+        assert_eq!(adjusting(&made), [format!("new adjustment  2023-01  {amount}")], "{charge}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_claim_leaves_no_other_claim_and_force_does_not_break_it() {
+    let lake = january().await;
+    for text in ["2022-12", "2023-02", "2023-03"] {
+        lake.fill(text).await;
+    }
+    lake.invoice(&Args { force: true, ..finalize("2022-12") }).await;
+    let table = &lake.lake.layout.invoices;
+    let claim_of = async |text: &str| {
+        let values = [table.partition(meterlake_tests::billing::month(text)).values];
+        let partition = lake.lake.catalog.get_partitions(&table.name, &values).await.unwrap().remove(0).unwrap();
+        (partition.parameters.get("meterlake.adjusted_by").cloned(), partition)
+    };
+    // March claims December alone, as a run that was cut off may leave it.
+    let (_, free) = claim_of("2022-12").await;
+    let mut claimed = free.clone();
+    claimed.parameters.insert("meterlake.adjusted_by".to_owned(), "2023-03".to_owned());
+    lake.lake.catalog.swap_partition(&table.name, &claimed, Some(&free)).await.unwrap();
+
+    let before = claim_of("2023-01").await.0;
+    for args in [finalize("2023-02"), Args { force: true, ..finalize("2023-02") }] {
+        let error = lake.invoice_fails(&args).await;
+        assert!(error.contains("invoice --month 2023-03 --finalize"), "{error}");
+        assert_eq!(claim_of("2023-01").await.0, before);
+    }
+    assert_eq!(lake.invoice(&finalize("2023-03")).await.status(), "final");
+    assert_eq!(lake.invoice(&finalize("2023-02")).await.status(), "final");
+    lake.assert_no_stray("after refused claims").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_days_behind_an_adjustment_are_among_the_inputs() {
+    let lake = january().await;
+    lake.put_usage("2023-01-05", &[used("pro", "2023-01-05", 500)]).await;
+    assert!(lake.invoice(&draft("2023-02")).await.text("_inputs.json").contains("\"2023-01-05\""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_month_billed_in_another_currency_is_adjusted_in_it_on_an_invoice_of_its_own() {
     let lake = january().await;
     lake.put_usage("2023-02-09", &[used("pro", "2023-01-31", 1000)]).await;

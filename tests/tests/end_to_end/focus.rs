@@ -207,6 +207,22 @@ async fn the_rules_that_1_2_adds_hold() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cost_is_right_for_huge_quantities_too() {
+    let plans = "currency = 'USD'\ndefault_plan = 'p'\n[[plans]]\nid = 'p'\neffective_from = 2022-01-01\n\
+                 [[plans.charges]]\nid = 'traffic'\nmeter = 'response_bytes'\nmodel = 'graduated'\n\
+                 tiers = [{ up_to = 10_000_000_000, unit = 0 }, { unit = '0.000000000091' }]\n";
+    let lake = TestLake::with_plans(plans).await;
+    lake.put_usage("2023-01-05", &[used("a", "2023-01-05", 700_000_000_003)]).await;
+    let made = lake.invoice(&draft("2023-01")).await;
+    let record = made.records("focus.csv").remove(0);
+    assert_eq!(record["BilledCost"], "636.09");
+    let off = number(&record, "ListCost").unwrap() - number(&record, "BilledCost").unwrap();
+    assert!(off.abs() < "0.005".parse().unwrap(), "{record:?}");
+    let product = number(&record, "ListUnitPrice").unwrap() * number(&record, "PricingQuantity").unwrap();
+    assert_eq!(Some(product), number(&record, "ListCost"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn columns_of_our_own_come_last() {
     let (_lake, january, _) = two_months("KWD").await;
     let text = january.text("focus.csv");

@@ -19,6 +19,9 @@ use tokio::io::AsyncWriteExt;
 
 use crate::statement::{Output, OutputFormat};
 
+/// Rows of a row group where a statement writes several partitions at once.
+const PARTITIONED_ROW_GROUP: usize = 64 * 1024;
+
 pub(super) enum FileWriter {
     Parquet(Box<AsyncArrowWriter<BufWriter>>),
     Lines(Box<LineWriter>),
@@ -76,7 +79,12 @@ impl FileWriter {
     pub(super) fn create(store: Arc<dyn ObjectStore>, path: Path, schema: SchemaRef, output: &Output) -> Result<Self> {
         let buffered = BufWriter::new(store, path);
         if output.format == OutputFormat::Parquet {
-            let properties = WriterProperties::builder().set_compression(parquet_compression(output)?).build();
+            let mut properties = WriterProperties::builder().set_compression(parquet_compression(output)?);
+            if !output.partitioned_by.is_empty() {
+                // A row group is held in memory until it is complete, and there is a writer for each partition.
+                properties = properties.set_max_row_group_row_count(Some(PARTITIONED_ROW_GROUP));
+            }
+            let properties = properties.build();
             let writer = AsyncArrowWriter::try_new(buffered, schema, Some(properties))?;
             return Ok(Self::Parquet(Box::new(writer)));
         }

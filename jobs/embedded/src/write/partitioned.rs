@@ -1,11 +1,12 @@
 //! Splits rows by the values of their last columns.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fmt::Write;
 
 use anyhow::Result;
 use datafusion::arrow::array::{RecordBatch, UInt32Array};
 use datafusion::arrow::compute::take_record_batch;
+use datafusion::arrow::row::{Row, RowConverter, SortField};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 
 /// Hive's folder for NULL.
@@ -15,25 +16,34 @@ const DEFAULT_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
 /// batch's last `keys` columns.
 pub(super) fn split(batch: &RecordBatch, keys: usize) -> Result<Vec<(String, Vec<String>, RecordBatch)>> {
     let first_key = batch.num_columns() - keys;
+    let schema = batch.schema();
+    let key_columns = &batch.columns()[first_key..];
+    let fields = key_columns.iter().map(|column| SortField::new(column.data_type().clone())).collect();
+    let encoded = RowConverter::new(fields)?.convert_columns(key_columns)?;
+    // The rows of each partition: equal keys are equal bytes, which costs no text a row.
+    let mut found: HashMap<Row<'_>, usize> = HashMap::new();
+    let mut rows: Vec<Vec<u32>> = Vec::new();
+    for (row, key) in encoded.iter().enumerate() {
+        let at = *found.entry(key).or_insert(rows.len());
+        if at == rows.len() {
+            rows.push(Vec::new());
+        }
+        rows[at].push(u32::try_from(row)?);
+    }
     let options = FormatOptions::default().with_null(DEFAULT_PARTITION);
     let formatters: Result<Vec<_>, _> =
-        batch.columns()[first_key..].iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options)).collect();
+        key_columns.iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options)).collect();
     let formatters = formatters?;
-    let mut rows: BTreeMap<Vec<String>, Vec<u32>> = BTreeMap::new();
-    for row in 0..batch.num_rows() {
-        let values = formatters.iter().map(|formatter| formatter.value(row).to_string()).collect();
-        rows.entry(values).or_default().push(u32::try_from(row)?);
-    }
     let data = batch.project(&(0..first_key).collect::<Vec<_>>())?;
-    let schema = batch.schema();
-    rows.into_iter()
-        .map(|(values, rows)| {
-            let keys = schema.fields()[first_key..].iter().zip(&values);
-            let folders: Vec<String> =
-                keys.map(|(field, value)| format!("{}={}", field.name(), escape(value))).collect();
-            Ok((folders.join("/"), values, take_record_batch(&data, &UInt32Array::from(rows))?))
-        })
-        .collect()
+    let mut partitions = Vec::with_capacity(rows.len());
+    for rows in rows {
+        let first = rows.first().copied().unwrap_or_default() as usize;
+        let values: Vec<String> = formatters.iter().map(|formatter| formatter.value(first).to_string()).collect();
+        let keys = schema.fields()[first_key..].iter().zip(&values);
+        let folders: Vec<String> = keys.map(|(field, value)| format!("{}={}", field.name(), escape(value))).collect();
+        partitions.push((folders.join("/"), values, take_record_batch(&data, &UInt32Array::from(rows))?));
+    }
+    Ok(partitions)
 }
 
 /// A value as Hive writes it in a folder's name: what means something in a path is written `%XX`.

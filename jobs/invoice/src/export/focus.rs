@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use anyhow::{Context, Result};
 use chrono::SecondsFormat;
+use chrono_tz::Tz;
 use meterlake_core::period::{Month, Period};
 use rust_decimal::Decimal;
 
@@ -79,8 +80,8 @@ const COLUMNS: [&str; 53] = [
 /// An API that is sold by the call, among the categories of `ServiceSubcategory`.
 const SERVICE_CATEGORY: &str = "Integration";
 const SERVICE_SUBCATEGORY: &str = "API Management";
-/// Digits after the point of a unit price that is worked out from several tiers.
-const UNIT_PRICE_DECIMALS: u32 = 12;
+/// Digits after the point of a unit price that is worked out from several tiers, at the least and at the most.
+const UNIT_PRICE_DECIMALS: std::ops::RangeInclusive<u32> = 12..=24;
 
 pub(super) fn header() -> Result<Vec<u8>> {
     csv::header(&COLUMNS)
@@ -100,10 +101,10 @@ impl Rows {
         let account = text_id(document.customer_id);
         let account_name = text(document.customer_name);
         let [provider, service] = [text(&heading.provider), text(&heading.service)];
-        let (billing_start, billing_end) = (heading.instant(document.month), heading.instant(document.month.next()));
+        let (billing_start, billing_end) = (&heading.period.0, &heading.period.1);
         for (at, line) in document.lines.iter().enumerate() {
-            let month = document.usage_month(line);
-            let (start, end) = (heading.instant(month), heading.instant(month.next()));
+            let corrected = line.corrects.map(|corrected| period(heading.time_zone, corrected.month));
+            let (start, end) = corrected.as_ref().unwrap_or(&heading.period);
             let amount = decimal(line.amount);
             let pricing = pricing(line)?;
             let cost = pricing.as_ref().map_or_else(|| amount.clone(), |pricing| decimal(pricing.cost));
@@ -122,14 +123,14 @@ impl Rows {
                 &account,
                 &account_name,
                 document.currency.code(),
-                &billing_end,
-                &billing_start,
+                billing_end,
+                billing_start,
                 category(line.kind),
                 if line.corrects.is_some() { "Correction" } else { "" },
                 &text(&description(line)),
                 frequency(line),
-                &end,
-                &start,
+                end,
+                start,
                 "",
                 "",
                 "",
@@ -177,11 +178,10 @@ impl Rows {
     }
 }
 
-impl Heading {
-    /// The first instant of a month in the billing time zone, as FOCUS writes it (UTC, to the second).
-    fn instant(&self, month: Month) -> String {
-        start_in(self.time_zone, month).to_rfc3339_opts(SecondsFormat::Secs, true)
-    }
+/// The first instant of a month in the billing time zone, and that of the next, as FOCUS writes them (UTC, to the second).
+pub(crate) fn period(zone: Tz, month: Month) -> (String, String) {
+    let instant = |month| start_in(zone, month).to_rfc3339_opts(SecondsFormat::Secs, true);
+    (instant(month), instant(month.next()))
 }
 
 /// Whoever reads ids as numbers where they are all digits, or `NA` as nothing, must not do so here.
@@ -240,7 +240,7 @@ fn unit(charge: &Charge) -> &'static str {
 /// How a usage or flat line is priced; the others have no price.
 ///
 /// A price and a quantity must give the cost. Where several tiers or a flat price make the amount, the price is the
-/// average, and the cost what that comes to: it may differ from the amount by less than a minor unit.
+/// average, and the cost what that comes to, which is the amount to a fraction of a minor unit.
 fn pricing(line: &Line<'_>) -> Result<Option<Pricing>> {
     let Some(charge) = line.charge.filter(|_| matches!(line.kind, LineKind::Usage | LineKind::Flat)) else {
         return Ok(None);
@@ -264,15 +264,21 @@ fn pricing(line: &Line<'_>) -> Result<Option<Pricing>> {
         };
     }
     let is_one_price = line.parts.len() == 1 && first.flat.is_zero();
-    let price = if is_one_price { first.unit } else { average(line, consumed)? };
-    product(consumed, unit(charge).into(), price).map(Some)
+    if is_one_price {
+        return product(consumed, unit(charge).into(), first.unit).map(Some);
+    }
+    average(line, consumed, unit(charge)).map(Some)
 }
 
-fn average(line: &Line<'_>, quantity: Decimal) -> Result<Decimal> {
+/// The average price of several tiers, with as many digits as the quantity needs for the cost to come out right, and as
+/// the cost has room for.
+fn average(line: &Line<'_>, quantity: Decimal, unit: &'static str) -> Result<Pricing> {
     let amount = line.parts.iter().try_fold(Exact::ZERO, |sum, part| sum.plus(part.amount))?;
-    let amount = amount.rounded(UNIT_PRICE_DECIMALS)?;
+    let amount = amount.rounded(*UNIT_PRICE_DECIMALS.start())?;
     let price = amount.checked_div(quantity).context("an average price has too many digits")?;
-    Ok(price.round_dp(UNIT_PRICE_DECIMALS))
+    let priced =
+        UNIT_PRICE_DECIMALS.rev().find_map(|decimals| product(quantity, unit.into(), price.round_dp(decimals)).ok());
+    priced.context("a cost has too many digits for a FOCUS file")
 }
 
 fn product(quantity: Decimal, unit: Cow<'static, str>, unit_price: Decimal) -> Result<Pricing> {

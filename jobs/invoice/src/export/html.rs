@@ -313,6 +313,7 @@ mod tests {
             month: "2023-01".parse().unwrap(),
             status: "draft",
             time_zone: chrono_tz::Tz::UTC,
+            period: crate::export::period(chrono_tz::Tz::UTC, "2023-01".parse().unwrap()),
             provider: "<u>".to_owned(),
             service: "API".to_owned(),
             sql: "usage_month@1".to_owned(),

@@ -1,6 +1,6 @@
 //! What a month's invoices are written as: Parquet, CSV, JSON lines, FOCUS, and pages for people.
 //!
-//! Invoices come in chunks, one per part. A chunk is encoded by whichever thread has billed it; [`Exports`] puts the
+//! Invoices come in chunks, one per bucket. A chunk is encoded by whichever thread has billed it; [`Exports`] puts the
 //! chunks behind each other, so that no file is ever held as a whole.
 
 mod csv;
@@ -9,6 +9,8 @@ mod html;
 mod jsonl;
 mod parquet;
 mod summary;
+
+use std::collections::BTreeMap;
 
 use anyhow::Result;
 use chrono_tz::Tz;
@@ -20,6 +22,7 @@ use crate::bill::Billing;
 use crate::look::{INVOICES_FOLDER, LINE_ITEMS_FOLDER};
 use crate::usage::Usage;
 
+pub(crate) use focus::period;
 pub(crate) use parquet::AMOUNT_SCALE;
 use parquet::{ParquetFile, Tables};
 pub(crate) use summary::Summary;
@@ -31,6 +34,8 @@ pub(crate) struct Heading {
     pub(crate) status: &'static str,
     /// The time zone of its days.
     pub(crate) time_zone: Tz,
+    /// The first instant of the month and that of the next: [`period`].
+    pub(crate) period: (String, String),
     /// Who sends the invoices.
     pub(crate) provider: String,
     /// What they are for.
@@ -69,7 +74,7 @@ const TEXTS: [(&str, Header); 4] = [
 /// The Parquet files, and the folders of the tables that read them.
 const PARQUET: [(&str, &str); 2] = [("invoices.parquet", INVOICES_FOLDER), ("line_items.parquet", LINE_ITEMS_FOLDER)];
 
-/// Encodes the invoices of a part.
+/// Encodes the invoices of a bucket.
 ///
 /// # Errors
 /// An amount has too many digits for the tables' columns, or a page cannot be made.
@@ -80,8 +85,10 @@ pub(crate) fn encode(heading: &Heading, billing: &Billing<'_>, usage: &Usage) ->
     let mut lines = Vec::new();
     let mut tables = parquet::Builder::default();
     let mut pages = Vec::new();
-    let mut summary = Summary { unattributed: billing.unattributed, ..Summary::default() };
-    for (document, groups) in &billing.documents {
+    let (unattributed, unpriced) = (billing.unattributed, billing.unpriced);
+    let mut summary = Summary { unattributed, unpriced, ..Summary::default() };
+    let days = if heading.html { summary.add_usage(usage, &billing.documents)? } else { BTreeMap::new() };
+    for document in &billing.documents {
         invoices.invoice(document, heading.status)?;
         line_items.line_items(document)?;
         focus.focus(document, heading)?;
@@ -89,7 +96,8 @@ pub(crate) fn encode(heading: &Heading, billing: &Billing<'_>, usage: &Usage) ->
         tables.add(document, heading.status)?;
         summary.add(document)?;
         if heading.html {
-            let days = summary.add_usage(document, usage, groups.unwrap_or_default())?;
+            summary.list(document);
+            let days = days.get(document.customer_id).cloned().unwrap_or_default();
             pages.push((html::page_name(document), html::invoice(document, heading, &days)?));
         }
     }

@@ -244,10 +244,11 @@ impl ParquetFile {
 
     async fn pass_on(&mut self) -> Result<()> {
         let content = self.buffer.take();
-        for object in &mut self.objects {
+        let Some((last, others)) = self.objects.split_last_mut() else { return Ok(()) };
+        for object in others {
             object.write(content.clone()).await?;
         }
-        Ok(())
+        last.write(content).await
     }
 }
 

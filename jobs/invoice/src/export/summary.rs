@@ -11,8 +11,9 @@ use crate::currency::Currency;
 use crate::document::Document;
 use crate::exact::sum;
 use crate::extract::REQUESTS;
+use crate::plans::UNATTRIBUTED;
 use crate::rating::LineKind;
-use crate::usage::{Group, Usage};
+use crate::usage::Usage;
 
 /// How many invoices the page of all invoices lists.
 pub(super) const LISTED: usize = 1000;
@@ -29,6 +30,8 @@ pub(crate) struct Summary {
     pub(crate) totals: BTreeMap<String, Total>,
     /// Calls without a user.
     pub(crate) unattributed: Decimal,
+    /// Calls of users who get no invoice, as their plans price none of them.
+    pub(crate) unpriced: Decimal,
     /// Calls a day; only where pages are made.
     pub(super) days: BTreeMap<Day, Decimal>,
     /// Calls a path; only where pages are made.
@@ -80,23 +83,36 @@ impl Summary {
         Ok(())
     }
 
-    /// Adds an invoice's usage to the charts and the list; gives the calls of its customer by day.
-    pub(super) fn add_usage(
+    /// Adds the usage of all users to the charts; gives each user's calls by day.
+    pub(super) fn add_usage<'u>(
         &mut self,
-        document: &Document<'_>,
-        usage: &Usage,
-        groups: &[Group],
-    ) -> Result<BTreeMap<Day, Decimal>> {
-        let mut days = BTreeMap::new();
-        let mut all = Decimal::ZERO;
-        for group in groups {
-            let requests = usage.quantity(group, REQUESTS)?;
-            let (method, path) = usage.method_and_path(group);
-            add(&mut days, usage.day(group), requests)?;
-            add(&mut self.days, usage.day(group), requests)?;
-            add(&mut self.paths, format!("{method} {path}"), requests)?;
-            all = sum(all, requests)?;
+        usage: &'u Usage,
+        documents: &[Document<'_>],
+    ) -> Result<BTreeMap<&'u str, BTreeMap<Day, Decimal>>> {
+        let names: BTreeMap<&str, &str> =
+            documents.iter().map(|document| (document.customer_id, document.customer_name)).collect();
+        let mut by_user = BTreeMap::new();
+        for (user, groups) in usage.by_user().filter(|(user, _)| !UNATTRIBUTED.contains(user)) {
+            let mut days = BTreeMap::new();
+            let mut all = Decimal::ZERO;
+            for group in groups {
+                let requests = usage.quantity(group, REQUESTS)?;
+                let (method, path) = usage.method_and_path(group);
+                if let Some(day) = usage.day(group) {
+                    add(&mut days, day, requests)?;
+                    add(&mut self.days, day, requests)?;
+                }
+                add(&mut self.paths, format!("{method} {path}"), requests)?;
+                all = sum(all, requests)?;
+            }
+            self.top.push((names.get(user).copied().unwrap_or(user).to_owned(), all));
+            by_user.insert(user, days);
         }
+        Ok(by_user)
+    }
+
+    /// Adds an invoice to the list.
+    pub(super) fn list(&mut self, document: &Document<'_>) {
         self.listed.push(Listed {
             page: html::page_name(document),
             invoice_id: document.id.clone(),
@@ -105,8 +121,6 @@ impl Summary {
             currency: document.currency,
             total: document.totals.total,
         });
-        self.top.push((document.customer_name.to_owned(), all));
-        Ok(days)
     }
 
     pub(super) fn merge(&mut self, other: Self) -> Result<()> {
@@ -114,6 +128,7 @@ impl Summary {
         self.line_items += other.line_items;
         self.adjustments += other.adjustments;
         self.unattributed = sum(self.unattributed, other.unattributed)?;
+        self.unpriced = sum(self.unpriced, other.unpriced)?;
         other.totals.into_values().try_for_each(|total| self.add_total(total))?;
         other.days.into_iter().try_for_each(|(day, requests)| add(&mut self.days, day, requests))?;
         other.paths.into_iter().try_for_each(|(path, requests)| add(&mut self.paths, path, requests))?;

@@ -31,7 +31,7 @@ pub const METERS: [&str; 6] =
     ["requests", "billable_requests", "client_errors", "server_errors", "throttled", "response_bytes"];
 
 /// The users that stand for calls without one; such calls are never billed.
-pub const UNATTRIBUTED: [&str; 2] = ["", "-"];
+pub const UNATTRIBUTED: [&str; 2] = ["", meterlake_core::names::UNATTRIBUTED];
 
 /// A plan file, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]

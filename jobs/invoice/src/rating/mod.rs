@@ -39,6 +39,9 @@ pub enum RatingError {
     /// A meter went backwards.
     #[error("the quantity {0} is negative: a meter must count up")]
     NegativeQuantity(Decimal),
+    /// A charge prices a meter that was not extracted.
+    #[error("the meter `{0}` was not extracted: this is a fault of the program")]
+    NoMeter(String),
     /// There is usage on a day that no plan covers.
     #[error("no plan covers {0}: give the customer a plan for that day, or set default_plan")]
     NoPlan(Day),

@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use super::line::{Line, rate};
 use super::{RatingError, discount};
 use crate::currency::Currency;
-use crate::exact::{TooLarge, sum};
+use crate::exact::sum;
 use crate::plans::{PlanPeriod, Plans, Terms};
 
 /// A customer's month: the plan versions that cover it and what was used on their days.
@@ -47,7 +47,7 @@ impl<'p> CustomerMonth<'p> {
         day: Day,
         method: &str,
         path: &str,
-        meter: impl Fn(&str) -> Result<Decimal, TooLarge>,
+        meter: impl Fn(&str) -> Result<Decimal, RatingError>,
     ) -> Result<(), RatingError> {
         let at = self.periods.iter().position(|period| period.covers(day)).ok_or(RatingError::NoPlan(day))?;
         for (charge, quantity) in self.periods[at].version.charges.iter().zip(&mut self.quantities[at]) {
