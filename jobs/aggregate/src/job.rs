@@ -176,7 +176,13 @@ impl<'a> Work<'a> {
     }
 
     fn statement(&self, file: &SqlFile, sql: String) -> Statement {
-        Statement { label: file.label(), sql, database: self.lake.config.database.clone(), malformed: None, token: None }
+        Statement {
+            label: file.label(),
+            sql,
+            database: self.lake.config.database.clone(),
+            malformed: None,
+            token: None,
+        }
     }
 
     fn render(&self, draft: &Draft) -> Result<String> {

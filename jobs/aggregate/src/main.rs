@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 #[cfg(not(feature = "embedded"))]
-use meterlake_core::run::without_engine as connect;
+use meterlake_aws::connect;
 #[cfg(feature = "embedded")]
 use meterlake_embedded::connect;
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
+use aws_config::SdkConfig;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::Schema;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -66,7 +67,21 @@ impl EmbeddedEngine {
         store: Arc<dyn Store>,
         catalog: Arc<dyn Catalog>,
     ) -> Result<Self> {
-        let sessions = Sessions::new(&config.embedded)?;
+        let sessions = Sessions::new(&config.embedded, None)?;
+        Ok(Self { store, catalog, sessions, tables: config.lake.join("tables") })
+    }
+
+    /// The same, which reads and writes buckets with these settings of AWS.
+    ///
+    /// # Errors
+    /// DataFusion refuses the settings.
+    pub fn on_aws(
+        config: &meterlake_core::config::Config,
+        store: Arc<dyn Store>,
+        catalog: Arc<dyn Catalog>,
+        sdk: &SdkConfig,
+    ) -> Result<Self> {
+        let sessions = Sessions::new(&config.embedded, Some(sdk.clone()))?;
         Ok(Self { store, catalog, sessions, tables: config.lake.join("tables") })
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use async_trait::async_trait;
+use aws_config::SdkConfig;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnv;
@@ -18,11 +19,13 @@ use object_store::{ObjectMeta, ObjectStore};
 #[derive(Debug, Clone)]
 pub(crate) struct ObjectStores {
     runtime: Arc<RuntimeEnv>,
+    sdk: Option<SdkConfig>,
 }
 
 impl ObjectStores {
-    pub(crate) fn new(runtime: Arc<RuntimeEnv>) -> Self {
-        Self { runtime }
+    /// `sdk`: how buckets are reached; `None`: as the SDK finds it.
+    pub(crate) fn new(runtime: Arc<RuntimeEnv>, sdk: Option<SdkConfig>) -> Self {
+        Self { runtime, sdk }
     }
 
     /// The URL under which DataFusion knows the location's store.
@@ -30,7 +33,7 @@ impl ObjectStores {
         let Some((bucket, _)) = location.bucket_and_key() else { return Ok(ObjectStoreUrl::local_filesystem()) };
         let url = ObjectStoreUrl::parse(format!("s3://{bucket}"))?;
         if self.runtime.object_store(&url).is_err() {
-            self.runtime.register_object_store(url.as_ref(), s3(bucket).await?);
+            self.runtime.register_object_store(url.as_ref(), self.s3(bucket).await?);
         }
         Ok(url)
     }
@@ -73,8 +76,16 @@ pub(crate) fn object_path(location: &Location) -> Result<Path> {
     }
 }
 
-async fn s3(bucket: &str) -> Result<Arc<dyn ObjectStore>> {
-    let config = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
+impl ObjectStores {
+    async fn s3(&self, bucket: &str) -> Result<Arc<dyn ObjectStore>> {
+        match &self.sdk {
+            Some(sdk) => s3(bucket, sdk),
+            None => s3(bucket, &meterlake_aws::sdk_config().await),
+        }
+    }
+}
+
+fn s3(bucket: &str, config: &SdkConfig) -> Result<Arc<dyn ObjectStore>> {
     let credentials = config
         .credentials_provider()
         .context("found no AWS credentials: set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")?;
@@ -82,8 +93,8 @@ async fn s3(bucket: &str) -> Result<Arc<dyn ObjectStore>> {
         .with_bucket_name(bucket)
         .with_region(config.region().map_or("us-east-1", |region| region.as_ref()))
         .with_credentials(Arc::new(SdkCredentials(credentials)));
-    let endpoint = std::env::var("AWS_ENDPOINT_URL_S3").or_else(|_| std::env::var("AWS_ENDPOINT_URL"));
-    if let Ok(endpoint) = endpoint {
+    let endpoint = std::env::var("AWS_ENDPOINT_URL_S3").ok().or_else(|| config.endpoint_url().map(str::to_owned));
+    if let Some(endpoint) = endpoint {
         // An endpoint of one's own, such as an emulator, is reached by path and often without TLS.
         builder = builder
             .with_allow_http(endpoint.starts_with("http://"))

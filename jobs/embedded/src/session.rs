@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use async_trait::async_trait;
+use aws_config::SdkConfig;
 use datafusion::catalog::Session;
 use datafusion::error::Result as PlanResult;
 use datafusion::execution::context::QueryPlanner;
@@ -30,18 +31,20 @@ const CATALOG: &str = "awsdatacatalog";
 pub(crate) struct Sessions {
     runtime: Arc<RuntimeEnv>,
     threads: usize,
+    /// How buckets are reached; `None`: as the SDK finds it.
+    sdk: Option<SdkConfig>,
 }
 
 impl Sessions {
-    pub(crate) fn new(config: &EmbeddedConfig) -> Result<Self> {
+    pub(crate) fn new(config: &EmbeddedConfig, sdk: Option<SdkConfig>) -> Result<Self> {
         let pool = FairSpillPool::new(config.memory_mib << 20);
         let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc()?;
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        Ok(Self { runtime, threads: if config.threads == 0 { cores } else { config.threads } })
+        Ok(Self { runtime, threads: if config.threads == 0 { cores } else { config.threads }, sdk })
     }
 
     pub(crate) fn objects(&self) -> ObjectStores {
-        ObjectStores::new(Arc::clone(&self.runtime))
+        ObjectStores::new(Arc::clone(&self.runtime), self.sdk.clone())
     }
 
     /// A session that reads tables with `reader`; names without a database are of `database`.

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use chrono::Utc;
 use clap::{CommandFactory, Parser, Subcommand};
-use meterlake_core::period::{Day, Period};
 #[cfg(not(feature = "embedded"))]
-use meterlake_core::run::without_engine as connect;
+use meterlake_aws::connect;
+use meterlake_core::period::{Day, Period};
 use meterlake_core::run::{exit_code, parse_arguments, start_logging};
 #[cfg(feature = "embedded")]
 use meterlake_embedded::connect;

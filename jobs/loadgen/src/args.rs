@@ -12,7 +12,7 @@ use meterlake_loadgen::{Gzip, Late, Options};
 
 #[derive(Debug, Args)]
 pub(crate) struct FilesArgs {
-    /// The lake: a folder or file:///path; made if it is missing [default: setting `lake`, else ./lake]
+    /// The lake: a folder, which is made if it is missing, or s3://bucket [default: setting `lake`, else ./lake]
     #[arg(long)]
     lake: Option<String>,
     /// The configuration [default: meterlake.toml here or in a folder above]
@@ -97,8 +97,7 @@ impl FilesArgs {
         let layout = Config::load(self.config.as_deref(), &lake)?.layout();
         match layout.root.to_path() {
             Some(path) if path.exists() && !path.is_dir() => bail!("the lake {} is a file: give a folder", layout.root),
-            Some(_) => Ok(layout),
-            None => bail!("the lake {} is in S3, and loadgen writes into a local folder only", layout.root),
+            _ => Ok(layout),
         }
     }
 }
@@ -153,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lake_is_a_local_folder_that_may_be_missing() {
+    fn a_lake_is_a_folder_that_may_be_missing_or_a_bucket() {
         let folder = tempfile::tempdir().unwrap();
         let (file, config) = (folder.path().join("file"), folder.path().join("meterlake.toml"));
         std::fs::write(&file, "").unwrap();
@@ -165,6 +164,6 @@ mod tests {
         let missing = folder.path().join("missing").display().to_string();
         assert_eq!(layout(&missing).unwrap().raw.folder.to_path(), Some(folder.path().join("missing/in")));
         assert!(layout(file.to_str().unwrap()).unwrap_err().to_string().contains("is a file"));
-        assert!(layout("s3://bucket").unwrap_err().to_string().contains("local folder"));
+        assert_eq!(layout("s3://bucket").unwrap().raw.folder.as_str(), "s3://bucket/in");
     }
 }

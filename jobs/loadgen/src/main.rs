@@ -7,8 +7,9 @@ use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
 use clap::{CommandFactory, Parser, Subcommand};
+use meterlake_aws::{S3Store, sdk_config};
 use meterlake_core::run::{WrongArguments, block_on, exit_code, parse_arguments, start_logging};
-use meterlake_core::store::LocalStore;
+use meterlake_core::store::{LocalStore, Store};
 use meterlake_loadgen::write_files;
 
 use crate::args::FilesArgs;
@@ -40,7 +41,12 @@ fn main() -> ExitCode {
 async fn files(args: &FilesArgs) -> Result<()> {
     let options = args.options();
     options.check().map_err(|error| anyhow!(WrongArguments(error.to_string())))?;
-    let truth = write_files(&LocalStore, &args.layout()?, &options).await?;
+    let layout = args.layout()?;
+    let store: Box<dyn Store> = match layout.root.to_path() {
+        Some(_) => Box::new(LocalStore),
+        None => Box::new(S3Store::new(&sdk_config().await)),
+    };
+    let truth = write_files(&*store, &layout, &options).await?;
     writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&truth)?)?;
     Ok(())
 }

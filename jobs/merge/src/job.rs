@@ -19,6 +19,7 @@ use meterlake_core::store::{Object, visible_objects};
 
 use crate::args::MergeJob;
 use crate::inputs::{Inputs, Manifest};
+use crate::lines;
 use crate::publication::{Counts, has_same_own, has_silent_edit, publication, report};
 use crate::report::Report;
 
@@ -164,11 +165,19 @@ impl<'a> Work<'a> {
             malformed: Some(KeepMalformed { from: raw_folder.clone(), to: draft.folder.join(MALFORMED) }),
             token: None,
         };
-        let outcome = self.lake.engine.execute(&statement).await?;
+        let mut outcome = self.lake.engine.execute(&statement).await?;
+        let tells_reads = !outcome.reads.is_empty();
+        if !tells_reads {
+            let (reads, scanned_bytes) = lines::count(self.lake, self.hour).await?;
+            outcome.reads = reads;
+            outcome.scanned_bytes += scanned_bytes;
+        }
         let reads: Vec<_> =
             outcome.reads.iter().filter(|read| read.location.relative_to(&raw_folder).is_some()).collect();
+        let read: BTreeSet<&Location> = reads.iter().map(|read| &read.location).collect();
         let listed: BTreeSet<&Location> = self.inputs.own.iter().map(|object| &object.location).collect();
-        if reads.iter().map(|read| &read.location).collect::<BTreeSet<_>>() != listed {
+        // An object without a line gives no row to an engine that counts rows.
+        if read != listed && (tells_reads || !read.is_subset(&listed)) {
             return Ok(None);
         }
         let records: u64 = reads.iter().map(|read| read.records).sum();
@@ -177,7 +186,8 @@ impl<'a> Work<'a> {
             bail!("{} gave {} rows for {records} records: each may give one", self.sql.label(), outcome.rows);
         };
         if malformed > 0 {
-            let kept = draft.folder.join(MALFORMED);
+            // Where the engine does not keep them, they are found in the raw objects.
+            let kept = if tells_reads { draft.folder.join(MALFORMED) } else { raw_folder };
             tracing::warn!(hour = %self.hour, malformed, %kept, "left out malformed lines and kept them");
         }
         let files = visible_objects(&*self.lake.store, &draft.folder).await?;

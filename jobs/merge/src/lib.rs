@@ -6,6 +6,7 @@
 mod args;
 mod inputs;
 mod job;
+mod lines;
 mod publication;
 mod report;
 

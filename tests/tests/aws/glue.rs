@@ -7,9 +7,7 @@ use aws_sdk_glue::Client;
 use aws_sdk_glue::types::{BatchUpdatePartitionRequestEntry, PartitionInput, TableInput};
 use futures::future::try_join_all;
 use meterlake_aws::{GlueCatalog, S3Claims, S3Store};
-use meterlake_core::catalog::{
-    Catalog, Column, KeyRange, Partition, PartitionFilter, StorageFormat, Swap, Table,
-};
+use meterlake_core::catalog::{Catalog, Column, KeyRange, Partition, PartitionFilter, StorageFormat, Swap, Table};
 use meterlake_core::location::Location;
 use meterlake_core::names::{Name, TableName};
 use meterlake_core::store::Store;
@@ -149,7 +147,10 @@ async fn a_table_that_is_missing_is_named_with_the_way_to_create_it() {
         error(catalog.swap_partition(&none, &hour, None).await),
         error(catalog.drop_partitions(&none, &[]).await),
     ] {
-        assert!(error.contains(&format!("the table {none} does not exist")) && error.contains("--bin tables"), "{error}");
+        assert!(
+            error.contains(&format!("the table {none} does not exist")) && error.contains("--bin tables"),
+            "{error}"
+        );
     }
     assert_eq!(catalog.table(&none).await.unwrap(), None);
 }

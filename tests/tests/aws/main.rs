@@ -3,6 +3,8 @@
 // A test that cannot go on fails.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod athena;
+mod chain;
 mod fake;
 mod glue;
 mod s3;

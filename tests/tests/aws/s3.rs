@@ -80,7 +80,8 @@ async fn more_objects_than_a_page_holds_are_listed_and_deleted() {
 async fn more_folders_than_a_page_holds_are_listed() {
     let (store, bucket) = (store(), bucket().await);
     let objects = (0..1_001).map(|number| bucket.join(&format!("hour={number:04}/a")));
-    let writes = stream::iter(objects).map(|object| async { store.write(&object.clone(), b"").await.unwrap() });
+    let to = &store;
+    let writes = stream::iter(objects).map(|object| async move { to.write(&object, b"").await.unwrap() });
     writes.buffer_unordered(16).collect::<Vec<()>>().await;
     let folders = store.folders(&bucket).await.unwrap();
     assert_eq!((folders.len(), &folders[1_000]), (1_001, &bucket.join("hour=1000")));

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use aws_credential_types::credential_fn::provide_credentials_fn;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::provider::error::CredentialsError;
 use meterlake_aws::S3Store;
 use meterlake_core::location::Location;
 use meterlake_core::run::one_line;
@@ -179,10 +182,15 @@ async fn a_sweep_goes_on_when_an_upload_is_already_gone() {
 
 #[tokio::test]
 async fn without_credentials_or_region_an_error_says_what_to_set() {
-    let config = || aws_config::SdkConfig::builder().behavior_version(aws_config::BehaviorVersion::latest());
-    let region = aws_config::Region::new("us-east-1");
-    let error = S3Store::new(&config().region(region).build()).exists(&bucket()).await.unwrap_err();
-    assert!(one_line(&error).contains("set AWS_PROFILE"), "{error:?}");
-    let error = S3Store::new(&config().build()).exists(&bucket()).await.unwrap_err();
-    assert!(one_line(&error).contains("set AWS_REGION"), "{error:?}");
+    let fake = Fake::start(|_, _| answer(200, ""));
+    let nobody = provide_credentials_fn(|| async { Err(CredentialsError::not_loaded("nobody is logged in")) });
+    let config = fake.sdk_config().into_builder().credentials_provider(SharedCredentialsProvider::new(nobody)).build();
+    let error = one_line(&S3Store::new(&config).exists(&bucket()).await.unwrap_err());
+    assert!(error.starts_with("no usable AWS credentials: set AWS_PROFILE or AWS_ACCESS_KEY_ID"), "{error}");
+    assert!(error.contains("cannot reach the bucket bucket") && error.contains("nobody is logged in"), "{error}");
+
+    let config = fake.sdk_config().into_builder().region(None).build();
+    let error = one_line(&S3Store::new(&config).exists(&bucket()).await.unwrap_err());
+    assert!(error.starts_with("no AWS region: set AWS_REGION: cannot reach the bucket bucket"), "{error}");
+    assert!(fake.asked().is_empty(), "{:?}", fake.asked());
 }

@@ -105,7 +105,7 @@ impl Runner {
             match &execution.state {
                 State::Queued | State::Running => {}
                 State::Succeeded | State::Failed | State::Cancelled => {
-                    watched.is_over();
+                    watched.ended();
                     return Ok(execution);
                 }
                 State::Other(name) => bail!(

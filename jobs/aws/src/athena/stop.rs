@@ -25,7 +25,7 @@ impl Watched {
     }
 
     /// The query is over.
-    pub(super) fn is_over(mut self) {
+    pub(super) fn ended(mut self) {
         self.stops = false;
     }
 }

@@ -74,7 +74,10 @@ where
             for failure in failures {
                 if failure.code == tolerated {
                     passed_over.insert(failure.values);
-                } else if may_try_again && is_temporary(&failure.code) {
+                } else if may_try_again
+                    && is_temporary(&failure.code)
+                    && chunk.iter().any(|item| item.values() == failure.values)
+                {
                     again.insert(failure.values);
                 } else {
                     bail!("the partition {:?} failed: {}: {}", failure.values, failure.code, failure.message);

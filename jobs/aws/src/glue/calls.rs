@@ -11,7 +11,8 @@ use crate::client::failed;
 
 pub(super) const EXISTS: &str = "AlreadyExistsException";
 pub(super) const MISSING: &str = "EntityNotFoundException";
-pub(super) const INVALID: &str = "InvalidInputException";
+/// How Glue refuses a filter that it cannot read, or cannot compare a partition's value with.
+pub(super) const NO_FILTER: [&str; 2] = ["InvalidInputException", "InvalidStateException"];
 /// What emulators of Glue answer to a call that they do not have.
 pub(super) const UNKNOWN: &str = "InvalidAction";
 const CHANGING: &str = "ConcurrentModificationException";

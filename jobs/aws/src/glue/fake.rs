@@ -185,7 +185,9 @@ impl State {
                 self.tables.insert(key, versioned(&input["TableInput"], 1));
                 Ok(json!({}))
             }
-            "GetTable" => Ok(json!({"Table": found(self.tables.get(&format!("{database}.{}", name(&input["Name"]))))?})),
+            "GetTable" => {
+                Ok(json!({"Table": found(self.tables.get(&format!("{database}.{}", name(&input["Name"]))))?}))
+            }
             "GetTables" => {
                 found(self.databases.get(&database))?;
                 let of_database = self.tables.iter().filter(|(key, _)| key.starts_with(&format!("{database}.")));
@@ -317,13 +319,13 @@ fn page(list: &str, all: Vec<Value>, size: usize, input: &Value) -> Value {
 
 /// Compares as Glue does, and refuses what is no number.
 fn passes(partition: &Value, keys: &[Value], expression: &str) -> Result<bool, (&'static str, String)> {
-    let invalid = |what: &str| ("InvalidInputException", format!("{what} is no number"));
+    let invalid = |what: &str| ("InvalidInputException", format!("{what} cannot be read"));
     for term in expression.split(" AND ").filter(|term| !term.is_empty()) {
         let [key, operator, number] = term.split(' ').collect::<Vec<_>>()[..] else { return Err(invalid(term)) };
         let at = keys.iter().position(|known| known["Name"] == key).ok_or_else(|| invalid(key))?;
-        let value = partition["Values"][at].as_str().unwrap();
-        let value: i64 = value.parse().map_err(|_| invalid(value))?;
         let number: i64 = number.parse().map_err(|_| invalid(number))?;
+        let value = partition["Values"][at].as_str().unwrap();
+        let value: i64 = value.parse().map_err(|_| ("InvalidStateException", format!("{value} is no integer")))?;
         let passes = match operator {
             "=" => value == number,
             ">=" => value >= number,

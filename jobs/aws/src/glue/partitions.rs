@@ -4,21 +4,24 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use anyhow::{Result, ensure};
 use aws_sdk_glue::types;
+use futures::{StreamExt, TryStreamExt, stream};
 use meterlake_core::catalog::{Partition, PartitionFilter, Table};
 use meterlake_core::names::TableName;
 
+use super::GlueCatalog;
 use super::batches::{Failure, Item, in_batches};
-use super::calls::{CallError, Called, EXISTS, INVALID, MISSING, UNKNOWN, Unless};
+use super::calls::{CallError, Called, EXISTS, MISSING, NO_FILTER, UNKNOWN, Unless};
 use super::expression::expression;
 use super::mapping::Revision;
 use super::tables::Found;
-use super::GlueCatalog;
 
 const MOST_CREATED: usize = 100;
 const MOST_UPDATED: usize = 100;
 const MOST_DELETED: usize = 25;
 const MOST_GOT: usize = 1_000;
 const MOST_LISTED: i32 = 1_000;
+/// Calls for one partition that are under way together.
+const AT_ONCE: usize = 8;
 
 impl GlueCatalog {
     pub(super) async fn list(&self, name: &TableName, filter: &PartitionFilter) -> Result<Vec<Partition>> {
@@ -29,9 +32,9 @@ impl GlueCatalog {
         }
         let expression = expression(keys, filter);
         let found = match self.matching(name, expression.clone()).await {
-            // It refuses a value that is no number where a key is one. Such a partition is nothing to this filter, but
-            // the others are.
-            Err(error) if error.is(INVALID) && expression.is_some() => {
+            // One value that is no number, where a key is one, and Glue refuses the call. Such a partition does not pass,
+            // but the others may.
+            Err(error) if expression.is_some() && NO_FILTER.iter().any(|code| error.is(code)) => {
                 tracing::debug!(?expression, "Glue cannot filter the partitions of {name}: {error}");
                 self.matching(name, None).await?
             }
@@ -45,11 +48,7 @@ impl GlueCatalog {
         Ok(partitions)
     }
 
-    async fn matching(
-        &self,
-        name: &TableName,
-        expression: Option<String>,
-    ) -> Result<Vec<types::Partition>, CallError> {
+    async fn matching(&self, name: &TableName, expression: Option<String>) -> Result<Vec<types::Partition>, CallError> {
         let call = self.client.get_partitions().database_name(name.database.as_str()).table_name(name.table.as_str());
         let call = call.set_expression(expression).exclude_column_schema(true).max_results(MOST_LISTED);
         let pages = call.into_paginator().send().try_collect().await.called("GetPartitions", name)?;
@@ -97,14 +96,19 @@ impl GlueCatalog {
                     break;
                 }
             }
-            for values in asked {
-                let call = self.client.get_partition().database_name(name.database.as_str());
-                let call = call.table_name(name.table.as_str()).set_partition_values(Some(values));
-                let answer = call.send().await.called("GetPartition", name).unless(MISSING)?;
-                found.extend(answer.and_then(|answer| answer.partition).map(Revision::read).transpose()?);
+            let mut singly = stream::iter(asked).map(|values| self.find_one(name, values)).buffered(AT_ONCE);
+            while let Some(one) = singly.try_next().await? {
+                found.extend(one);
             }
         }
         Ok(found)
+    }
+
+    async fn find_one(&self, name: &TableName, values: Vec<String>) -> Result<Option<Revision>> {
+        let call = self.client.get_partition().database_name(name.database.as_str());
+        let call = call.table_name(name.table.as_str()).set_partition_values(Some(values));
+        let answer = call.send().await.called("GetPartition", name).unless(MISSING)?;
+        answer.and_then(|answer| answer.partition).map(Revision::read).transpose()
     }
 
     pub(super) async fn add(&self, name: &TableName, partitions: &[Partition]) -> Result<usize> {

@@ -241,7 +241,10 @@ async fn no_swap_is_lost_or_done_twice_whatever_comes_late() {
         tokio::spawn(async move {
             for number in 0..30 {
                 let mark = format!(" {writer}-{number}.");
+                let mut tries = 0;
                 while !add_mark(&mortal(&glue, &claims), &mark).await.unwrap_or(false) {
+                    tries += 1;
+                    assert!(tries < 200, "{mark} never gets in");
                     if rand::random_range(0..3) == 0 {
                         glue.deliver();
                     }

@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use clap::{CommandFactory, FromArgMatches, Parser};
@@ -25,13 +25,6 @@ pub use terminal::{Progress, start_logging, start_logging_at};
 
 /// Opens the lake that a configuration names. The binary chooses what stands behind the seams.
 pub type Connect = fn(Config) -> BoxFuture<'static, Result<Lake>>;
-
-/// Stands in where a binary was built without the embedded engine.
-pub fn without_engine(config: Config) -> BoxFuture<'static, Result<Lake>> {
-    Box::pin(async move {
-        bail!("this program was built without the embedded engine, which the lake {} needs", config.lake)
-    })
-}
 
 /// A job: its arguments and what it does with them.
 #[async_trait]

@@ -1,0 +1,171 @@
+//! Results of queries: pages of rows, and the object that holds them all.
+
+use meterlake_core::engine::Rows;
+use serde_json::{Value, json};
+
+use crate::execution::{Execution, State};
+use crate::kind::Kind;
+use crate::wire::{Refusal, Results};
+
+/// The most rows of a page.
+const PAGE: usize = 1000;
+
+/// Athena's answer to `GetQueryResults`.
+pub(crate) fn page(execution: &Execution, request: &Results) -> Result<Value, Refusal> {
+    match execution.state {
+        State::Succeeded => {}
+        State::Queued | State::Running => {
+            let state = execution.state.as_str();
+            return Err(Refusal::invalid(format!("Query has not yet finished. Current state: {state}")));
+        }
+        State::Failed | State::Cancelled => {
+            let state = execution.state.as_str();
+            return Err(Refusal::invalid(format!("Query did not finish successfully. Final query state: {state}")));
+        }
+    }
+    let size = request.max_results.unwrap_or(PAGE);
+    if !(1..=PAGE).contains(&size) {
+        return Err(Refusal::invalid(format!("MaxResults is {size}: at most {PAGE} rows come in a page, at least 1")));
+    }
+    let from = match &request.next_token {
+        None => 0,
+        Some(token) => token.parse::<usize>().map_err(|_| Refusal::invalid("Invalid NextToken"))?,
+    };
+
+    let (kind, rows) = (execution.kind, &execution.gave.rows);
+    // The names of a SELECT's columns are its first row, and count as one.
+    let header = usize::from(kind == Kind::Select);
+    let total = rows.rows.len() + header;
+    if from > total {
+        return Err(Refusal::invalid("Invalid NextToken"));
+    }
+    let end = total.min(from + size);
+    let row = |at: usize| match at.checked_sub(header) {
+        None => json!({ "Data": rows.columns.iter().map(|name| json!({ "VarCharValue": name })).collect::<Vec<_>>() }),
+        Some(at) => data(kind, &rows.rows[at]),
+    };
+    let mut answer = json!({
+        "UpdateCount": execution.gave.written,
+        "ResultSet": {
+            "Rows": (from..end).map(row).collect::<Vec<_>>(),
+            "ResultSetMetadata": { "ColumnInfo": columns(rows) },
+        },
+    });
+    // A full page names a next one, even where that turns out to be empty: Athena does so too.
+    if end - from == size {
+        answer["NextToken"] = json!(end.to_string());
+    }
+    Ok(answer)
+}
+
+fn columns(rows: &Rows) -> Vec<Value> {
+    let column = |name: &String| {
+        json!({
+            "CatalogName": "hive", "SchemaName": "", "TableName": "", "Name": name, "Label": name,
+            "Type": "varchar", "Precision": i32::MAX, "Scale": 0, "Nullable": "UNKNOWN", "CaseSensitive": true,
+        })
+    };
+    rows.columns.iter().map(column).collect()
+}
+
+fn data(kind: Kind, row: &[Option<String>]) -> Value {
+    // Athena gives a line of DESCRIBE as one cell.
+    if kind == Kind::Describe {
+        return json!({ "Data": [{ "VarCharValue": line(kind, row) }] });
+    }
+    let cell = |cell: &Option<String>| cell.as_ref().map_or_else(|| json!({}), |text| json!({ "VarCharValue": text }));
+    json!({ "Data": row.iter().map(cell).collect::<Vec<_>>() })
+}
+
+/// A row as a line of text: cells parted by tabs, and filled up with blanks where Hive does so.
+fn line(kind: Kind, row: &[Option<String>]) -> String {
+    let width = if kind == Kind::Describe { 20 } else { 0 };
+    let cells: Vec<String> =
+        row.iter().map(|cell| format!("{:<width$}", cell.as_deref().unwrap_or_default())).collect();
+    cells.join("\t")
+}
+
+/// The content of the object that holds a result: CSV for a SELECT, lines of text for others.
+pub(crate) fn object(kind: Kind, rows: &Rows) -> String {
+    if kind != Kind::Select {
+        return rows.rows.iter().map(|row| line(kind, row) + "\n").collect();
+    }
+    let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+    let header = rows.columns.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(",");
+    // NULL is nothing at all, the empty text a pair of quotes.
+    let line = |row: &Vec<Option<String>>| {
+        row.iter().map(|cell| cell.as_deref().map(quoted).unwrap_or_default()).collect::<Vec<_>>().join(",")
+    };
+    std::iter::once(header).chain(rows.rows.iter().map(line)).map(|line| line + "\n").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::execution::Gave;
+    use crate::wire::Start;
+
+    fn execution(kind: Kind, count: usize) -> Execution {
+        let mut execution = Execution::new("id".to_owned(), kind, Start::default());
+        let rows = (0..count).map(|n| vec![Some(n.to_string()), None]).collect();
+        let rows = Rows { columns: vec!["n".to_owned(), "x".to_owned()], rows, scanned_bytes: 0 };
+        execution.start();
+        execution.succeed(Gave { rows: Arc::new(rows), ..Gave::default() });
+        execution
+    }
+
+    fn pages(execution: &Execution, size: Option<usize>) -> Vec<Vec<Value>> {
+        let (mut pages, mut token) = (Vec::new(), None);
+        loop {
+            let query_execution_id = "id".to_owned();
+            let page = page(execution, &Results { query_execution_id, max_results: size, next_token: token }).unwrap();
+            pages.push(page["ResultSet"]["Rows"].as_array().unwrap().clone());
+            token = page["NextToken"].as_str().map(str::to_owned);
+            if token.is_none() {
+                return pages;
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_first_page_of_a_select_begins_with_the_names_of_the_columns() {
+        let pages = pages(&execution(Kind::Select, 2500), None);
+        assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [1000, 1000, 501]);
+        assert_eq!(pages[0][0], json!({ "Data": [{ "VarCharValue": "n" }, { "VarCharValue": "x" }] }));
+        assert_eq!(pages[0][1], json!({ "Data": [{ "VarCharValue": "0" }, {}] }));
+        assert_eq!(pages[1][0], json!({ "Data": [{ "VarCharValue": "999" }, {}] }));
+    }
+
+    #[test]
+    fn what_shows_has_no_header() {
+        let pages = pages(&execution(Kind::Show, 3), Some(2));
+        assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
+        assert_eq!(pages[0][0]["Data"][0]["VarCharValue"], "0");
+    }
+
+    #[test]
+    fn a_page_of_too_many_rows_is_refused() {
+        let request = Results { query_execution_id: "id".to_owned(), max_results: Some(1001), next_token: None };
+        assert_eq!(page(&execution(Kind::Select, 1), &request).unwrap_err().code, "InvalidRequestException");
+    }
+
+    #[test]
+    fn a_query_that_is_not_over_has_no_results() {
+        let request = Results { query_execution_id: "id".to_owned(), max_results: None, next_token: None };
+        let queued = Execution::new("id".to_owned(), Kind::Select, Start::default());
+        assert!(page(&queued, &request).unwrap_err().message.contains("QUEUED"));
+    }
+
+    #[test]
+    fn the_object_of_a_select_has_all_its_values_in_quotes_but_null() {
+        let rows = Rows {
+            columns: vec!["a".to_owned(), "b".to_owned()],
+            rows: vec![vec![Some("say \"x\"".to_owned()), None], vec![Some(String::new()), Some("1".to_owned())]],
+            scanned_bytes: 0,
+        };
+        assert_eq!(object(Kind::Select, &rows), "\"a\",\"b\"\n\"say \"\"x\"\"\",\n\"\",\"1\"\n");
+        assert_eq!(object(Kind::Show, &rows), "say \"x\"\t\n\t1\n");
+    }
+}
