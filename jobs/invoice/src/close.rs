@@ -90,23 +90,33 @@ pub(crate) fn refuse(month: Month, problems: &[Problem]) -> Result<()> {
 /// repeated, with the same claim. The latest month goes first: it is the one that every other claimant needs too.
 ///
 /// # Errors
-/// Another month claims one and is not final, or the catalog failed; nothing new stays claimed.
+/// Another month claims one and is not final, or the catalog failed. Nothing new stays claimed then, nor after `false`.
 pub(crate) async fn claim(work: &Work<'_>) -> Result<bool> {
     let mut claimed = Vec::new();
     let adjusted: Vec<&FinalMonth> = work.adjusted().collect();
     for one in adjusted.into_iter().rev() {
-        match claim_one(work, one).await {
-            Ok(Some(claim)) => claimed.extend(claim),
-            Ok(None) => return Ok(false),
-            Err(error) => {
-                for (claim, before) in &claimed {
-                    work.lake.catalog.swap_partition(&work.lake.layout.invoices.name, before, Some(claim)).await?;
-                }
-                return Err(error);
+        let refused = match claim_one(work, one).await {
+            Ok(Some(claim)) => {
+                claimed.extend(claim);
+                continue;
             }
-        }
+            Ok(None) => Ok(false),
+            Err(error) => Err(error),
+        };
+        release(work, &claimed).await;
+        return refused;
     }
     Ok(true)
+}
+
+/// Takes claims back. One that cannot be taken back is taken over by the next run for this month.
+async fn release(work: &Work<'_>, claimed: &[(Partition, Partition)]) {
+    for (claim, before) in claimed {
+        let released = work.lake.catalog.swap_partition(&work.lake.layout.invoices.name, before, Some(claim)).await;
+        if let Err(error) = released {
+            tracing::warn!(month = %work.month, "a claim stays, until this month is made final: {error:#}");
+        }
+    }
 }
 
 /// The partition with the claim and without it; nothing if this month had claimed it before. `None`: it changed meanwhile.

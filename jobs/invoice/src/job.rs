@@ -9,7 +9,7 @@ use meterlake_core::location::Location;
 use meterlake_core::period::Month;
 use meterlake_core::publish::Publication;
 use meterlake_core::run::Job;
-use meterlake_core::slot::Draft;
+use meterlake_core::slot::{Draft, Slot};
 use serde_json::json;
 
 use crate::args::InvoiceJob;
@@ -171,15 +171,23 @@ async fn make_and_publish(
 }
 
 /// Lets the partition of the lines follow that of the invoices, which is what publishes a month. A run that was cut off
-/// between the two is completed here by the next one; where another run is faster, it has done the same or better.
+/// between the two is completed here by the next one.
+///
+/// Both are looked at anew, as often as another run moves the lines meanwhile: that run may be one that published before
+/// this one and follows only now. Where the invoices have moved on, whoever moved them does this too.
 async fn follow(work: &Work<'_>, publication: &Publication) -> Result<()> {
-    let published = work.line_items.published.as_ref();
-    if published.is_none_or(|lines| lines.generation != publication.generation) {
-        let invoices = work.lake.layout.invoices.folder_of(work.month);
-        let folder = publication.generation.folder(&invoices).join(LINE_ITEMS_FOLDER);
-        work.line_items.publish(publication, &folder).await?;
+    let layout = &work.lake.layout;
+    let is_there = |slot: &Slot<'_>| slot.published.as_ref().is_some_and(|it| it.generation == publication.generation);
+    let folder = publication.generation.folder(&layout.invoices.folder_of(work.month)).join(LINE_ITEMS_FOLDER);
+    loop {
+        let lines = Slot::look(work.lake, &layout.line_items, work.month).await?;
+        if is_there(&lines) || !is_there(&Slot::look(work.lake, &layout.invoices, work.month).await?) {
+            return Ok(());
+        }
+        if lines.publish(publication, &folder).await?.is_some() {
+            return Ok(());
+        }
     }
-    Ok(())
 }
 
 /// Writes all files of a generation.

@@ -80,7 +80,6 @@ pub(crate) struct Work<'a> {
     /// The final months of the look-back and all later ones, this month not among them.
     pub(crate) finals: Vec<FinalMonth>,
     pub(crate) slot: Slot<'a>,
-    pub(crate) line_items: Slot<'a>,
 }
 
 impl<'a> Work<'a> {
@@ -103,7 +102,6 @@ impl<'a> Work<'a> {
             days: arrival_days(lake, first_arrival(earliest)).await?,
             finals,
             slot: Slot::look(lake, &layout.invoices, month).await?,
-            line_items: Slot::look(lake, &layout.line_items, month).await?,
         })
     }
 

@@ -41,7 +41,7 @@ discount = '0.1'
 tax_rate = '0.2'
 ";
 
-async fn lake() -> TestLake {
+pub(crate) async fn lake() -> TestLake {
     let lake = TestLake::with_plans(PLANS).await;
     lake.put_usage("2023-01-05", &[used("a", "2023-01-05", 8), used("-", "2023-01-05", 5)]).await;
     let of_a_day_later = [used("a", "2023-01-06", 7), used("b", "2023-01-06", 1), used("pro", "2023-01-06", 1500)];
@@ -375,75 +375,4 @@ async fn a_superseded_draft_is_vacuumed_and_a_final_month_is_not() {
     .unwrap();
     assert!(last.folder.join("invoices.csv").exists());
     assert_eq!(month("2023-01").to_string(), last.report["period"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn rows_without_a_user_and_calls_without_a_price_are_counted() {
-    let lake =
-        TestLake::with_plans(&PLANS.replace("model = 'graduated'", "paths = ['/v2/*']\nmodel = 'graduated'")).await;
-    let folder = lake.lake.layout.usage_daily.folder.join("by-hand");
-    let select = "SELECT CAST(NULL AS varchar) AS \"user\", DATE '2023-01-06' AS usage_date, 'GET' AS httpmethod, '/' AS \
-                  resourcepath, CAST(9 AS bigint) AS requests, CAST(9 AS bigint) AS billable_requests";
-    lake.execute(&format!("UNLOAD ({select}) TO '{folder}' WITH (format = 'PARQUET')")).await;
-    lake.execute(&format!(
-        "ALTER TABLE usage_daily ADD PARTITION (year = 2023, month = 1, day = 6) LOCATION '{folder}'"
-    ))
-    .await;
-    for rows in ["1", "2000000"] {
-        lake.put_usage_noting("2023-01-05", &[used("a", "2023-01-05", 7)], &[("rows", rows)]).await;
-        let report = lake.invoice(&draft("2023-01")).await.report;
-        assert_eq!((&report["unattributed_requests"], &report["unpriced_requests"]), (&json!(9), &json!(7)));
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn charts_count_each_call_once() {
-    let lake = TestLake::with_plans(PLANS).await;
-    lake.put_usage("2023-01-05", &[used("pro", "2023-01-05", 1000)]).await;
-    lake.fill("2023-01").await;
-    lake.invoice(&finalize("2023-01")).await;
-    // Late usage of a month in another currency gives `pro` a second invoice; `b` has no invoice at all.
-    lake.put_usage("2023-02-05", &[used("pro", "2023-01-06", 500), used("pro", "2023-02-05", 100)]).await;
-    let of_b = Used { path: "/z".to_owned(), ..used("b", "2023-02-06", 7) };
-    lake.put_usage("2023-02-06", &[of_b]).await;
-    lake.set_plans(&PLANS.replace("USD", "EUR").replace("model = 'graduated'", "paths = ['/v1']\nmodel = 'graduated'"));
-    let made = lake.invoice(&Args { no_html: false, ..draft("2023-02") }).await;
-    assert_eq!(made.records("invoices.csv").len(), 2);
-    let index = made.text("index.html");
-    assert!(index.contains("(107 in all)"), "{index}");
-    assert_eq!(index.matches("<span class=\"n\">100</span>").count(), 2, "once by path and once by customer: {index}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_preview_of_a_final_month_is_refused_with_the_place_of_its_invoices() {
-    let lake = lake().await;
-    lake.fill("2023-01").await;
-    let made = lake.invoice(&finalize("2023-01")).await;
-    let error = lake.invoice_fails(&Args { customer: Some("a".to_owned()), ..draft("2023-01") }).await;
-    assert!(error.contains("are final") && error.contains(made.report["output"].as_str().unwrap()), "{error}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_vacuum_keeps_what_either_table_points_at() {
-    let lake = lake().await;
-    let first = lake.invoice(&draft("2023-01")).await;
-    let lines = lake.lake.layout.line_items.clone();
-    let values = [lines.partition(month("2023-01")).values];
-    let before = lake.lake.catalog.get_partitions(&lines.name, &values).await.unwrap().remove(0).unwrap();
-    lake.put_usage("2023-01-07", &[used("a", "2023-01-07", 100)]).await;
-    lake.invoice(&draft("2023-01")).await;
-    // As a run leaves it that was cut off between the two tables.
-    let now = lake.lake.catalog.get_partitions(&lines.name, &values).await.unwrap().remove(0).unwrap();
-    lake.lake.catalog.swap_partition(&lines.name, &before, Some(&now)).await.unwrap();
-    lake.vacuum().await;
-    assert!(first.folder.exists());
-    assert_eq!(lake.number("SELECT count(*) FROM line_items").await, 6);
-    // The next run lets it follow, and then nothing needs the old one.
-    lake.invoice(&draft("2023-01")).await;
-    lake.vacuum().await;
-    assert!(!first.folder.exists());
-    assert_eq!(
-        lake.query("SELECT amount FROM line_items WHERE customer_id = 'a'").await[0][0].as_deref(),
-        Some("0.5300")
-    );
 }

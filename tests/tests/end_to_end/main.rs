@@ -14,6 +14,7 @@ mod edge_cases;
 mod focus;
 mod full_disk;
 mod invoice_crash;
+mod invoice_edges;
 mod invoice_input;
 mod invoices;
 mod kill;
