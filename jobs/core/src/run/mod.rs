@@ -21,7 +21,7 @@ use crate::lake::Lake;
 use crate::period::Period;
 
 pub use output::{Output, OutputFormat};
-pub use terminal::{Progress, start_logging, start_logging_at};
+pub use terminal::{Progress, StatusLine, above_progress, start_logging, start_logging_at};
 
 /// Opens the lake that a configuration names. The binary chooses what stands behind the seams.
 pub type Connect = fn(Config) -> BoxFuture<'static, Result<Lake>>;
@@ -48,7 +48,7 @@ pub trait Job: Send + Sync + 'static {
 /// What a job knows of the run it is in.
 #[derive(Debug, Clone)]
 pub struct Context {
-    /// The time that "last complete" refers to: the event's, else the clock's.
+    /// The time that "last complete" refers to: the event's or `--at`, else the clock's.
     pub now: DateTime<Utc>,
     /// Print the plan and the SQL, change nothing.
     pub dry_run: bool,
@@ -92,6 +92,15 @@ impl CommonArgs {
     }
 }
 
+/// A time that has come: a period that is not over must not be worked on.
+fn past_time(text: &str) -> Result<DateTime<Utc>, String> {
+    match text.parse() {
+        Ok(time) if time <= Utc::now() => Ok(time),
+        Ok(_) => Err("that time has not come yet".to_owned()),
+        Err(_) => Err("write it like 2023-01-31T07:10:00Z".to_owned()),
+    }
+}
+
 fn setting(text: &str) -> Result<Override, String> {
     let (key, value) = text.split_once('=').ok_or("write it as KEY=VALUE, such as merge.lookback=48")?;
     Ok((key.to_owned(), value.to_owned()))
@@ -107,6 +116,9 @@ struct Cli<A: clap::Args> {
     /// Print the plan and the SQL, change nothing
     #[arg(long)]
     dry_run: bool,
+    /// Run as if it were this time: what "last complete" refers to, like 2023-01-31T07:10:00Z [default: now]
+    #[arg(long, value_name = "TIME", value_parser = past_time)]
+    at: Option<DateTime<Utc>>,
     /// How reports are printed
     #[arg(long, value_enum, default_value_t)]
     output: OutputFormat,
@@ -179,7 +191,7 @@ async fn command_line<J: Job>(connect: Connect) -> Result<()> {
     let command = Cli::<J::Args>::command().name(J::NAME).about(J::ABOUT);
     let cli: Cli<J::Args> = parse_arguments(command)?;
     let lake = connect(cli.common.config()?).await?;
-    let context = Context { now: Utc::now(), dry_run: cli.dry_run };
+    let context = Context { now: cli.at.unwrap_or_else(Utc::now), dry_run: cli.dry_run };
     let mut output = Output::print(cli.output);
     J::run(&lake, &cli.job, &context, &mut output).await
 }
@@ -232,6 +244,13 @@ mod tests {
         }
         assert_eq!(selected_periods(None, hour("2023-01-31T04"), None, now).unwrap().len(), 3);
         assert_eq!(selected_periods(None, hour("2023-01-31T04"), hour("2023-01-31T05"), now).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_time_to_run_at_has_come_and_names_its_zone() {
+        assert_eq!(past_time("2023-01-31T16:10:00+09:00").unwrap(), past_time("2023-01-31T07:10:00Z").unwrap());
+        assert!(past_time("2999-01-31T07:10:00Z").unwrap_err().contains("not come"));
+        assert!(past_time("2023-01-31T07:10:00").unwrap_err().contains("07:10:00Z"));
     }
 
     #[test]

@@ -52,8 +52,8 @@ impl Write for StandardError {
     }
 }
 
-/// Writes while no progress bar is in the way.
-pub(super) fn above_progress<T>(write: impl FnOnce() -> T) -> T {
+/// Writes while no progress bar or status line is in the way.
+pub fn above_progress<T>(write: impl FnOnce() -> T) -> T {
     bars().suspend(write)
 }
 
@@ -84,6 +84,36 @@ impl Progress {
 }
 
 impl Drop for Progress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// A line at the bottom of the terminal that says what is going on; not shown where there is no terminal.
+pub struct StatusLine(ProgressBar);
+
+impl StatusLine {
+    /// An empty line.
+    #[must_use]
+    pub fn new() -> Self {
+        let style = ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+        Self(bars().add(ProgressBar::new_spinner().with_style(style)))
+    }
+
+    /// Says something else from now on.
+    pub fn say(&self, what: impl Into<String>) {
+        self.0.set_message(what.into());
+        self.0.tick();
+    }
+}
+
+impl Default for StatusLine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for StatusLine {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }
