@@ -115,6 +115,10 @@ impl<T: Store> Store for Fused<T> {
         self.fuse.call("Store::write", self.inner.write(object, content)).await
     }
 
+    async fn write_new(&self, object: &Location, content: &[u8]) -> Result<bool> {
+        self.fuse.call("Store::write_new", self.inner.write_new(object, content)).await
+    }
+
     async fn create(&self, object: &Location) -> Result<Box<dyn ObjectWriter>> {
         let inner = self.fuse.call("Store::create", self.inner.create(object)).await?;
         Ok(Box::new(FusedWriter { inner, fuse: Arc::clone(&self.fuse) }))
@@ -204,6 +208,10 @@ impl<T: Catalog> Catalog for Fused<T> {
 
     async fn drop_partitions(&self, table: &TableName, values: &[Vec<String>]) -> Result<usize> {
         self.fuse.call("Catalog::drop_partitions", self.inner.drop_partitions(table, values)).await
+    }
+
+    async fn vacuum(&self) -> Result<u64> {
+        self.fuse.call("Catalog::vacuum", self.inner.vacuum()).await
     }
 }
 

@@ -263,8 +263,8 @@ impl TestLake {
         let published = self.published().await;
         let invoices = self.invoice_folders().await;
         let is_of = |path: &Path| {
-            if let Some(invoices) = invoices.iter().find(|folder| path.starts_with(folder)) {
-                return !path.starts_with(invoices.join("_usage")) && !path.to_string_lossy().ends_with(".tmp");
+            if invoices.iter().any(|folder| path.starts_with(folder)) {
+                return !path.to_string_lossy().ends_with(".tmp");
             }
             let partition = published.iter().find(|one| path.parent() == one.location.to_path().as_deref());
             let Some(partition) = partition else { return false };

@@ -2,26 +2,23 @@
 
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use chrono::Utc;
 use meterlake_core::catalog::{Parameters, required_table};
 use meterlake_core::day_inputs::DayInputs;
-use meterlake_core::engine::Statement;
+use meterlake_core::engine::{Scan, Statement};
 use meterlake_core::lake::Lake;
 use meterlake_core::period::{Day, Hour, Period};
 use meterlake_core::publish::Publication;
 use meterlake_core::report::Status;
 use meterlake_core::run::Job;
-use meterlake_core::slot::{Draft, Slot};
+use meterlake_core::slot::{Draft, Slot, persistently};
 use meterlake_core::sql::{SqlFile, SqlValue, SqlValues};
 use meterlake_core::store::visible_objects;
 
 use crate::UNATTRIBUTED;
 use crate::args::AggregateJob;
 use crate::report::Report;
-
-/// How often a day is begun, where another run publishes it or its hours change meanwhile.
-const ATTEMPTS: u32 = 3;
 
 /// How a day is aggregated.
 #[derive(Debug, Clone, Copy, Default)]
@@ -38,17 +35,12 @@ pub struct Options {
 /// A table does not exist, an hour is missing, or the engine, store or catalog failed. What was published stays so.
 pub async fn aggregate_day(lake: &Lake, day: Day, options: Options) -> Result<Report> {
     let started = Instant::now();
-    for _ in 0..ATTEMPTS {
-        let done = attempt(lake, day, options).await.with_context(|| format!("cannot aggregate the day {day}"))?;
-        if let Some(report) = done {
-            let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-            return Ok(Report { duration_ms, ..report });
-        }
-        tracing::warn!(%day, "another run published this day, or its hours changed, meanwhile; looking again");
-    }
-    bail!(
-        "the day {day} was published by other runs, or its hours changed, {ATTEMPTS} times meanwhile: run aggregate again"
-    )
+    let done = persistently(day, || attempt(lake, day, options)).await;
+    let Some(report) = done.with_context(|| format!("cannot aggregate the day {day}"))? else {
+        bail!("the day {day} was published by other runs, or its hours changed, again and again: run aggregate again")
+    };
+    let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(Report { duration_ms, ..report })
 }
 
 /// A day, its hours, and what is published of it.
@@ -68,7 +60,7 @@ struct Counts {
     unattributed: u64,
     output_files: u64,
     output_bytes: u64,
-    scanned_bytes: u64,
+    scan: Scan,
 }
 
 /// `None`: the day changed meanwhile and has to be looked at again.
@@ -80,7 +72,7 @@ async fn attempt(lake: &Lake, day: Day, options: Options) -> Result<Option<Repor
                 work.inputs.require_all(day)?;
             }
             work.slot.vacuum(work.slot.current.as_ref()).await?;
-            Ok(Some(Report::of(day, Status::Unchanged, published, 0)))
+            Ok(Some(Report::of(day, Status::Unchanged, published, Scan::default())))
         }
         _ => work.build(options).await,
     }
@@ -116,28 +108,29 @@ impl<'a> Work<'a> {
         if !options.allow_missing {
             self.inputs.require_all(self.day)?;
         }
-        let draft = self.slot.begin(AggregateJob::NAME)?;
+        let fingerprint = self.inputs.fingerprint(self.lake, &self.sql);
+        let calls = self.inputs.sum("rows");
+        let draft = if calls == 0 {
+            self.slot.draft(AggregateJob::NAME)?
+        } else {
+            self.slot.begin(AggregateJob::NAME, &self.sql, &fingerprint, options.force).await?
+        };
         let counts = match self.write(&draft).await {
             Ok(counts) => counts,
-            Err(error) => {
-                draft.discard(self.lake).await;
-                return Err(error);
-            }
+            Err(error) => return Err(draft.fail(self.lake, error).await),
         };
-        let calls = self.inputs.sum("rows");
         if counts.requests != calls {
-            draft.discard(self.lake).await;
-            if DayInputs::look(self.lake, self.day).await?.fingerprint(self.lake, &self.sql)
-                != self.inputs.fingerprint(self.lake, &self.sql)
-            {
+            if DayInputs::look(self.lake, self.day).await?.fingerprint(self.lake, &self.sql) != fingerprint {
+                draft.discard(self.lake).await;
                 return Ok(None);
             }
-            bail!(
+            let error = anyhow!(
                 "{} counts {} requests where the hours have {calls} calls: every call must be counted; what is not \
                  billable is left out of billable_requests alone",
                 self.sql.label(),
                 counts.requests
             );
+            return Err(draft.fail(self.lake, error).await);
         }
         let publication = self.publication(&draft, counts);
         let Some(partition) = self.slot.publish(&publication, &draft.folder).await? else {
@@ -147,18 +140,18 @@ impl<'a> Work<'a> {
         draft.finish(self.lake).await?;
         self.slot.vacuum(Some(&partition)).await?;
         let status = if calls == 0 { Status::Empty } else { Status::Published };
-        Ok(Some(Report::of(self.day, status, &publication, counts.scanned_bytes)))
+        Ok(Some(Report::of(self.day, status, &publication, counts.scan)))
     }
 
     async fn write(&self, draft: &Draft) -> Result<Counts> {
         if self.inputs.sum("rows") == 0 {
             return Ok(Counts::default());
         }
-        let outcome = self.lake.engine.execute(&self.statement(&self.sql, self.render(draft)?)).await?;
+        let outcome = self.lake.engine.execute(&self.statement(draft, &self.sql, self.render(draft)?)).await?;
         let totals = self.lake.sql.query("usage_daily_totals")?;
         let values =
             SqlValues::from([("staging_table", draft.staging_value(self.lake)), ("unattributed", UNATTRIBUTED.into())]);
-        let answer = self.lake.engine.query(&self.statement(&totals, totals.render_one(&values)?)).await?;
+        let answer = self.lake.engine.query(&self.statement(draft, &totals, totals.render_one(&values)?)).await?;
         let numbers: Option<Vec<u64>> =
             answer.rows.first().and_then(|row| row.iter().map(|cell| cell.as_ref()?.parse().ok()).collect());
         let Some([rows, requests, unattributed]) = numbers.as_deref() else {
@@ -171,17 +164,17 @@ impl<'a> Work<'a> {
             unattributed: *unattributed,
             output_files: files.len() as u64,
             output_bytes: files.iter().map(|file| file.size).sum(),
-            scanned_bytes: outcome.scanned_bytes + answer.scanned_bytes,
+            scan: outcome.scan + answer.scan,
         })
     }
 
-    fn statement(&self, file: &SqlFile, sql: String) -> Statement {
+    fn statement(&self, draft: &Draft, file: &SqlFile, sql: String) -> Statement {
         Statement {
             label: file.label(),
             sql,
             database: self.lake.config.database.clone(),
             malformed: None,
-            token: None,
+            token: draft.token(),
         }
     }
 
@@ -237,6 +230,6 @@ pub(crate) async fn plan(lake: &Lake, day: Day) -> Result<(String, String)> {
     };
     let missing = work.inputs.missing().len();
     let calls = work.inputs.sum("rows");
-    let draft = work.slot.begin(AggregateJob::NAME)?;
+    let draft = work.slot.draft(AggregateJob::NAME)?;
     Ok((format!("{day} ({calls} calls, {missing} hours never merged) {why}"), work.render(&draft)?))
 }

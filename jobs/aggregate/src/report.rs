@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use meterlake_core::engine::Scan;
 use meterlake_core::period::Day;
 use meterlake_core::publish::Publication;
-use meterlake_core::report::{Status, human_bytes};
+use meterlake_core::report::{Cost, Status, human_bytes};
 use meterlake_core::run::Job;
 use serde::Serialize;
 
@@ -43,15 +44,16 @@ pub struct Report {
     pub generation: String,
     /// The SQL that made it: `usage_daily@1`.
     pub sql: String,
-    /// Bytes read by this run.
-    pub scanned_bytes: u64,
+    /// What reading took in this run.
+    #[serde(flatten)]
+    pub scan: Scan,
     /// Time that this run took.
     pub duration_ms: u64,
 }
 
 impl Report {
     /// The report of a day that is published so.
-    pub(crate) fn of(day: Day, status: Status, publication: &Publication, scanned_bytes: u64) -> Self {
+    pub(crate) fn of(day: Day, status: Status, publication: &Publication, scan: Scan) -> Self {
         let number = |key: &str| publication.number(key);
         let missing = publication.notes.get("missing_hours").map(String::as_str).unwrap_or_default();
         Self {
@@ -70,7 +72,7 @@ impl Report {
             output_bytes: number("output_bytes"),
             generation: publication.generation.to_string(),
             sql: publication.sql.clone(),
-            scanned_bytes,
+            scan,
             duration_ms: 0,
         }
     }
@@ -91,6 +93,7 @@ impl fmt::Display for Report {
                 )?;
             }
         }
+        write!(f, "{}", Cost(self.scan))?;
         match self.missing_hours.len() {
             0 => Ok(()),
             missing => write!(f, "; {missing} hours were never merged"),

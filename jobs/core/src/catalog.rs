@@ -160,6 +160,11 @@ pub trait Catalog: Send + Sync {
     ) -> Result<Swap>;
     /// Removes partitions from the catalog; no data. Returns how many were there.
     async fn drop_partitions(&self, table: &TableName, values: &[Vec<String>]) -> Result<usize>;
+
+    /// Deletes what the catalog keeps for itself and does not need any more. Returns how many notes that were.
+    async fn vacuum(&self) -> Result<u64> {
+        Ok(0)
+    }
 }
 
 /// The table, or the error that says how to create it.

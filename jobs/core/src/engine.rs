@@ -1,7 +1,11 @@
 //! The seam to the engine: something that runs a statement. DataFusion (embedded) or Athena.
 
+use std::iter::Sum;
+use std::ops::{Add, AddAssign};
+
 use anyhow::Result;
 use async_trait::async_trait;
+use rust_decimal::Decimal;
 use serde::Serialize;
 
 use crate::location::Location;
@@ -43,13 +47,53 @@ pub struct ObjectRead {
     pub malformed: u64,
 }
 
+/// What reading took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Scan {
+    /// Bytes of the objects read, as stored.
+    #[serde(rename = "scanned_bytes")]
+    pub bytes: u64,
+    /// What an engine that takes money asks for it, as far as can be told, in US dollars.
+    #[serde(rename = "estimated_cost_usd", skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<Decimal>,
+}
+
+impl Scan {
+    /// Reading by an engine that is free.
+    #[must_use]
+    pub fn free(bytes: u64) -> Self {
+        Self { bytes, cost_usd: None }
+    }
+}
+
+impl Add for Scan {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        let cost_usd = self.cost_usd.into_iter().chain(other.cost_usd).reduce(|one, other| one.saturating_add(other));
+        Self { bytes: self.bytes.saturating_add(other.bytes), cost_usd }
+    }
+}
+
+impl AddAssign for Scan {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl Sum for Scan {
+    fn sum<I: Iterator<Item = Self>>(scans: I) -> Self {
+        scans.fold(Self::default(), Add::add)
+    }
+}
+
 /// What a statement did.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
     /// Rows written, by a statement that writes.
     pub rows: u64,
-    /// Bytes of the objects read, as stored.
-    pub scanned_bytes: u64,
+    /// What reading took.
+    pub scan: Scan,
     /// What each object of lines gave; empty where an engine cannot tell.
     pub reads: Vec<ObjectRead>,
 }
@@ -61,16 +105,22 @@ pub struct Rows {
     pub columns: Vec<String>,
     /// The rows.
     pub rows: Vec<Vec<Option<String>>>,
-    /// Bytes of the objects read, as stored.
+    /// What reading took.
     #[serde(skip)]
-    pub scanned_bytes: u64,
+    pub scan: Scan,
 }
 
-/// A statement that writes failed for a reason that may pass. The engine did not run it again, because what it had
-/// written would be in the way: discard that, and run the statement into a new folder.
+/// An engine ran a statement, which did not succeed and is over. What it had written may remain: discard that before the
+/// statement is run again, into a new folder.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Retryable(pub String);
+#[error("{message}")]
+pub struct StatementFailed {
+    /// Which, and what the engine said.
+    pub message: String,
+    /// The reason may pass. The engine did not run the statement again itself, because what it had written would be in
+    /// the way.
+    pub is_retryable: bool,
+}
 
 /// Runs statements in Athena's dialect.
 #[async_trait]
@@ -78,8 +128,8 @@ pub trait Engine: Send + Sync {
     /// Runs a statement for what it does.
     ///
     /// # Errors
-    /// One line that names the statement and what the engine said. What it had written may remain. [`Retryable`] where
-    /// another try may work.
+    /// One line that names the statement and what the engine said. [`StatementFailed`] where the statement is over; after
+    /// any other error it may run on.
     async fn execute(&self, statement: &Statement) -> Result<Outcome>;
 
     /// Runs a query for its rows; meant for small results.
@@ -87,4 +137,22 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// As for `execute`.
     async fn query(&self, statement: &Statement) -> Result<Rows>;
+
+    /// Whether statements run on when their caller ends, so that another with the same token joins them.
+    fn outlives_callers(&self) -> bool {
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_costs_of_scans_add_up_where_there_are_any() {
+        let priced = |bytes, cost: &str| Scan { bytes, cost_usd: Some(cost.parse().unwrap()) };
+        let scans = [Scan::free(5), priced(10, "0.5"), priced(1, "0.25")];
+        assert_eq!(scans.into_iter().sum::<Scan>(), priced(16, "0.75"));
+        assert_eq!(Scan::free(5) + Scan::free(1), Scan::free(6));
+    }
 }

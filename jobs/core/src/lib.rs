@@ -15,6 +15,7 @@ pub mod names;
 pub mod partitions;
 pub mod period;
 pub mod publish;
+mod record;
 pub mod report;
 pub mod run;
 pub mod slot;

@@ -10,6 +10,7 @@ use crate::layout::TableLayout;
 use crate::location::Location;
 use crate::names::TableName;
 use crate::period::Period;
+use crate::record;
 
 const PREFIX: &str = "meterlake.";
 const GENERATION: &str = "meterlake.generation";
@@ -93,6 +94,8 @@ pub struct Vacuumed {
     pub generations: u64,
     /// Tables that crashed runs left in the catalog.
     pub staging_tables: u64,
+    /// Notes of runs and of the catalog that nobody reads any more.
+    pub notes: u64,
 }
 
 /// Deletes the generations in a partition's folder that no reader can need any more.
@@ -146,6 +149,15 @@ pub async fn vacuum_staging(lake: &Lake) -> Result<Vacuumed> {
         }
     }
     Ok(vacuumed)
+}
+
+/// Deletes the notes by which runs join each other's statements, and those of the catalog, that nobody reads any more.
+///
+/// # Errors
+/// The store or the catalog failed.
+pub async fn vacuum_notes(lake: &Lake) -> Result<Vacuumed> {
+    let notes = record::vacuum(lake).await? + lake.catalog.vacuum().await?;
+    Ok(Vacuumed { notes, ..Vacuumed::default() })
 }
 
 /// Vacuums every partition folder of a table that has a partition per period; what the partitions of the tables `also`

@@ -1,6 +1,10 @@
 //! What the reports of jobs that publish partitions have in common.
 
+use std::fmt;
+
 use serde::Serialize;
+
+use crate::engine::Scan;
 
 /// What was done for a period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -12,6 +16,18 @@ pub enum Status {
     Unchanged,
     /// The period has no data, and is published so.
     Empty,
+}
+
+/// What an engine that takes money asks, for the end of a report's line: `; scanned 1.5 MB for about 0.0005 USD`. Nothing
+/// for one that is free.
+#[derive(Debug, Clone, Copy)]
+pub struct Cost(pub Scan);
+
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(cost) = self.0.cost_usd else { return Ok(()) };
+        write!(f, "; scanned {} for about {cost} USD", human_bytes(self.0.bytes))
+    }
 }
 
 /// A size for people: `1.5 MB`.
@@ -30,6 +46,13 @@ pub fn human_bytes(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_scan_that_costs_something_is_told_of() {
+        let paid = Scan { bytes: 1_550_000, cost_usd: "0.00004768".parse().ok() };
+        assert_eq!(Cost(paid).to_string(), "; scanned 1.5 MB for about 0.00004768 USD");
+        assert_eq!(Cost(Scan::free(7)).to_string(), "");
+    }
 
     #[test]
     fn a_size_is_short() {

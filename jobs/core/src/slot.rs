@@ -1,16 +1,24 @@
 //! A partition as the job that builds it sees it: what is published, and the generation in the making.
 
-use anyhow::Result;
+use std::fmt::Display;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
 
 use crate::catalog::{Partition, Swap};
-use crate::generation::Generation;
+use crate::engine::StatementFailed;
+use crate::generation::{Fingerprint, Generation};
 use crate::lake::Lake;
 use crate::layout::TableLayout;
 use crate::location::Location;
 use crate::names::{Name, TableName};
 use crate::period::Period;
 use crate::publish::{Publication, publish, vacuum_partition};
-use crate::sql::SqlValue;
+use crate::record::Record;
+use crate::sql::{SqlFile, SqlValue};
+
+/// How often a period is begun, where it changes meanwhile or a statement fails for a reason that may pass.
+const ATTEMPTS: u32 = 3;
 
 /// One period of one table, and what is published of it.
 pub struct Slot<'a> {
@@ -32,6 +40,8 @@ pub struct Draft {
     /// Its folder.
     pub folder: Location,
     staging: Name,
+    /// By which other runs join it, where the engine's statements outlive this one.
+    record: Option<Record>,
 }
 
 impl<'a> Slot<'a> {
@@ -47,14 +57,36 @@ impl<'a> Slot<'a> {
         Ok(Self { lake, table, values: right.values, folder: right.location, current, published })
     }
 
-    /// Begins a generation.
+    /// A generation of its own, which nobody joins.
     ///
     /// # Errors
     /// The job's name makes no table name.
-    pub fn begin(&self, job: &str) -> Result<Draft> {
-        let generation = Generation::begin();
+    pub fn draft(&self, job: &str) -> Result<Draft> {
+        self.draft_of(job, Generation::begin(), None)
+    }
+
+    /// Begins a generation that `sql` makes from what `fingerprint` stands for. Where the engine's statements outlive
+    /// the run that starts them, and such a run for the same work was cut off or is still at it, its generation is taken
+    /// over, and its statements are joined; unless `afresh`.
+    ///
+    /// # Errors
+    /// The job's name makes no table name, or the store failed.
+    pub async fn begin(&self, job: &str, sql: &SqlFile, fingerprint: &str, afresh: bool) -> Result<Draft> {
+        if !self.lake.engine.outlives_callers() {
+            return self.draft(job);
+        }
+        let work = format!("{job}/{}/{}", self.table.name.table, self.values.join("/"));
+        // Everything that the statements' text depends on, but for the generation.
+        let names = serde_json::to_string(&(&self.lake.config.database, &self.lake.config.tables))?;
+        let hash = Fingerprint::default().text("fingerprint", fingerprint).text("sql", &sql.checksum());
+        let hash = hash.text("names", &names).finish();
+        let (generation, record) = Record::open(self.lake, &work, &hash, afresh).await?;
+        self.draft_of(job, generation, Some(record))
+    }
+
+    fn draft_of(&self, job: &str, generation: Generation, record: Option<Record>) -> Result<Draft> {
         let folder = generation.folder(&self.folder);
-        Ok(Draft { staging: generation.staging_table(job)?, generation, folder })
+        Ok(Draft { staging: generation.staging_table(job)?, generation, folder, record })
     }
 
     /// Moves the partition's pointer to `folder`, unless another run moved it since it was looked at: then `None`.
@@ -92,21 +124,76 @@ impl Draft {
         (&self.staging_table(lake)).into()
     }
 
-    /// Drops its table, which has done its work once the generation is published.
+    /// The token of its statements: whoever joins it joins them.
+    #[must_use]
+    pub fn token(&self) -> Option<String> {
+        self.record.as_ref().map(|_| self.generation.to_string())
+    }
+
+    /// Ends it once it is published: its table has done its work.
     ///
     /// # Errors
-    /// The catalog failed.
+    /// The catalog or the store failed.
     pub async fn finish(&self, lake: &Lake) -> Result<()> {
+        if let Some(record) = &self.record {
+            record.close(lake).await?;
+        }
         lake.catalog.drop_table(&self.staging_table(lake)).await.map(drop)
     }
 
-    /// Removes what was written, which must not be published. What remains after a failure here, vacuum removes.
+    /// Gives up what was written, which must not be published. What remains after a failure here, vacuum removes.
     pub async fn discard(&self, lake: &Lake) {
         if let Err(error) = self.finish(lake).await {
-            tracing::warn!("cannot drop a staging table, vacuum will: {error:#}");
+            tracing::warn!("cannot tidy up after an unpublished generation, vacuum will: {error:#}");
         }
-        if let Err(error) = lake.store.delete_folder(&self.folder).await {
+        // Another run may have joined it, and be about to publish it.
+        if self.record.is_none()
+            && let Err(error) = lake.store.delete_folder(&self.folder).await
+        {
             tracing::warn!(folder = %self.folder, "cannot delete an unpublished generation, vacuum will: {error:#}");
         }
     }
+
+    /// Ends it after an error, which is given back. Where a statement may run on, the draft stays to be joined by the
+    /// next run. Where one failed that another run had started, a new draft may do better: [`persistently`] tries.
+    pub async fn fail(&self, lake: &Lake, error: anyhow::Error) -> anyhow::Error {
+        let Some(record) = &self.record else {
+            self.discard(lake).await;
+            return error;
+        };
+        if !error.is::<StatementFailed>() {
+            return error;
+        }
+        self.discard(lake).await;
+        if !record.is_joined {
+            return error;
+        }
+        anyhow!(StatementFailed { message: crate::run::one_line(&error), is_retryable: true })
+    }
+}
+
+/// Works on a period: again where it changed meanwhile (`None`), or where a statement failed for a reason that may pass.
+/// `None`: it changed each time.
+///
+/// # Errors
+/// The work's last one.
+pub async fn persistently<T, F: Future<Output = Result<Option<T>>>>(
+    period: impl Display,
+    attempt: impl Fn() -> F,
+) -> Result<Option<T>> {
+    for number in 1..=ATTEMPTS {
+        match attempt().await {
+            Ok(None) => tracing::warn!(%period, "another run published this, or its inputs changed, meanwhile"),
+            Err(error) if number < ATTEMPTS && is_retryable(&error) => {
+                tracing::warn!(%period, "trying again: {}", crate::run::one_line(&error));
+                tokio::time::sleep(Duration::from_secs(1) * number).await;
+            }
+            done => return done,
+        }
+    }
+    Ok(None)
+}
+
+fn is_retryable(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<StatementFailed>().is_some_and(|failed| failed.is_retryable)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use futures::future::{BoxFuture, FutureExt};
 use meterlake_core::catalog::{Catalog, Column, Partition, PartitionFilter, Table, required_table};
-use meterlake_core::engine::Rows;
+use meterlake_core::engine::{Rows, Scan};
 use meterlake_core::location::Location;
 use meterlake_core::names::{Name, TableName};
 use meterlake_core::store::Store;
@@ -177,7 +177,7 @@ impl Ddl<'_> {
         Ok(Rows {
             columns: ["col_name", "data_type", "comment"].map(str::to_owned).to_vec(),
             rows: table.columns.iter().chain(&table.partition_keys).map(line).collect(),
-            scanned_bytes: 0,
+            scan: Scan::default(),
         })
     }
 }
@@ -195,7 +195,7 @@ fn default_location(table: &Table, values: &[String]) -> Location {
 
 fn one_column(name: &str, values: Vec<String>) -> Rows {
     let rows = values.into_iter().map(|value| vec![Some(value)]).collect();
-    Rows { columns: vec![name.to_owned()], rows, scanned_bytes: 0 }
+    Rows { columns: vec![name.to_owned()], rows, scan: Scan::default() }
 }
 
 /// Hive's patterns: `*` is any text, `|` parts alternatives.

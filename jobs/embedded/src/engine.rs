@@ -11,7 +11,7 @@ use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, collect, displayable};
 use meterlake_core::catalog::{Catalog, Partition, Table};
-use meterlake_core::engine::{Engine, KeepMalformed, Outcome, Rows, Statement};
+use meterlake_core::engine::{Engine, KeepMalformed, Outcome, Rows, Scan, Statement};
 use meterlake_core::location::Location;
 use meterlake_core::names::TableName;
 use meterlake_core::store::Store;
@@ -114,7 +114,7 @@ impl Run<'_> {
         if let Some(keep) = &self.statement.malformed {
             self.keep_malformed(keep).await?;
         }
-        Ok(Outcome { rows, scanned_bytes: self.log.scanned_bytes(), reads: self.log.reads() })
+        Ok(Outcome { rows, scan: Scan::free(self.log.scanned_bytes()), reads: self.log.reads() })
     }
 
     async fn query(&self) -> Result<Rows> {
@@ -122,7 +122,7 @@ impl Run<'_> {
             Answer::Rows(rows) => rows,
             Answer::Written(_) => Rows::default(),
         };
-        Ok(Rows { scanned_bytes: self.log.scanned_bytes(), ..rows })
+        Ok(Rows { scan: Scan::free(self.log.scanned_bytes()), ..rows })
     }
 
     async fn rows_of(&self, parsed: Parsed) -> Result<Answer> {
@@ -209,14 +209,14 @@ impl Run<'_> {
         for batch in &batches {
             append_text(batch, &mut rows)?;
         }
-        Ok(Rows { columns, rows, scanned_bytes: 0 })
+        Ok(Rows { columns, rows, scan: Scan::default() })
     }
 
     async fn explain(&self, query: &str) -> Result<Rows> {
         let planned = self.plan(query).await?;
         let text = displayable(planned.plan.as_ref()).indent(false).to_string();
         let rows = text.lines().map(|line| vec![Some(line.to_owned())]).collect();
-        Ok(Rows { columns: vec!["Query Plan".to_owned()], rows, scanned_bytes: 0 })
+        Ok(Rows { columns: vec!["Query Plan".to_owned()], rows, scan: Scan::default() })
     }
 
     async fn create_table_as(

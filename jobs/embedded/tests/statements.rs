@@ -105,7 +105,7 @@ async fn only_the_partitions_that_a_query_needs_are_read() {
     fs::write(lake.folder.path().join("log/day=01/hour=07/broken.json"), [0x1f, 0x8b, 0, 0]).unwrap();
     for filter in ["hour = 6", "hour < 7", "day = 1 AND hour BETWEEN 5 AND 6", "hour IN (5, 6)", "hour + 1 = 7"] {
         let rows = lake.query(&format!("SELECT id FROM LOG WHERE {filter}")).await;
-        assert_eq!((rows.rows.len(), rows.scanned_bytes), (2, 36), "{filter}");
+        assert_eq!((rows.rows.len(), rows.scan.bytes), (2, 36), "{filter}");
     }
     let error = format!("{:#}", lake.lake.engine.query(&lake.statement("SELECT id FROM log")).await.unwrap_err());
     assert!(error.contains("hour=07/broken.json"), "{error}");

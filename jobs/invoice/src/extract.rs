@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail};
-use meterlake_core::engine::Statement;
+use meterlake_core::engine::{Scan, Statement};
 use meterlake_core::location::Location;
 use meterlake_core::names::UNATTRIBUTED;
 use meterlake_core::period::{Day, Month, Period};
+use meterlake_core::slot::Draft;
 use meterlake_core::sql::{SqlFile, SqlValue, SqlValues};
 use meterlake_core::store::visible_objects;
 use xxhash_rust::xxh64::xxh64;
@@ -47,7 +48,7 @@ impl Buckets {
 #[derive(Debug, Default)]
 pub(crate) struct Extract {
     pub(crate) files: BTreeMap<String, Vec<Location>>,
-    pub(crate) scanned_bytes: u64,
+    pub(crate) scan: Scan,
 }
 
 /// The meters to extract for whatever of these plans may price the usage.
@@ -56,7 +57,7 @@ pub(crate) fn meters(plans: &[&Plans]) -> Vec<String> {
     meters.collect::<BTreeSet<&str>>().into_iter().map(str::to_owned).collect()
 }
 
-/// Runs usage_month.sql for a month into a new folder.
+/// Runs usage_month.sql for a month into the folder of a draft.
 ///
 /// # Errors
 /// The engine or the store failed.
@@ -65,12 +66,13 @@ pub(crate) async fn extract(
     month: Month,
     columns: Vec<String>,
     buckets: Buckets,
-    to: &Location,
+    usage: &Draft,
 ) -> Result<Extract> {
-    let statement = statement(work, &work.sql, render(work, month, columns, buckets, to)?);
+    let to = &usage_folder(usage, month);
+    let statement = statement(work, usage, &work.sql, render(work, month, columns, buckets, to)?);
     let outcome = work.lake.engine.execute(&statement).await?;
     let names = buckets.names();
-    let mut extract = Extract { scanned_bytes: outcome.scanned_bytes, ..Extract::default() };
+    let mut extract = Extract { scan: outcome.scan, ..Extract::default() };
     for object in visible_objects(&*work.lake.store, to).await? {
         let folder = object.location.parent();
         let bucket = folder.name().strip_prefix("bucket=").unwrap_or_default().to_owned();
@@ -104,11 +106,11 @@ pub(crate) fn render(
     ]))
 }
 
-/// Calls that arrived in the month and belong to one that is not adjusted any more: how many, and the bytes read to tell.
+/// Calls that arrived in the month and belong to one that is not adjusted any more: how many, and what telling took.
 ///
 /// # Errors
 /// The engine failed.
-pub(crate) async fn too_late(work: &Work<'_>) -> Result<(u64, u64)> {
+pub(crate) async fn too_late(work: &Work<'_>, usage: &Draft) -> Result<(u64, Scan)> {
     let file = work.lake.sql.query("usage_too_late")?;
     let earliest = work.month.offset(-i32::try_from(work.lake.config.billing.adjust_months)?);
     let sql = file.render_one(&SqlValues::from([
@@ -119,7 +121,7 @@ pub(crate) async fn too_late(work: &Work<'_>) -> Result<(u64, u64)> {
         ("first_year", year(Day::containing(work.month.start())).into()),
         ("last_arrival", day_number(Day::containing(work.month.end()).previous()).into()),
     ]))?;
-    let rows = work.lake.engine.query(&statement(work, &file, sql)).await?;
+    let rows = work.lake.engine.query(&statement(work, usage, &file, sql)).await?;
     let cells = rows.rows.into_iter().next().unwrap_or_default();
     let text = |at: usize| cells.get(at).cloned().flatten().unwrap_or_default();
     let requests: u64 = text(0).parse().with_context(|| format!("{} gave no number", file.label()))?;
@@ -132,11 +134,12 @@ pub(crate) async fn too_late(work: &Work<'_>) -> Result<(u64, u64)> {
             "calls arrived too late to be billed: raise billing.adjust_months and make the invoices again"
         );
     }
-    Ok((requests, rows.scanned_bytes))
+    Ok((requests, rows.scan))
 }
 
-fn statement(work: &Work<'_>, file: &SqlFile, sql: String) -> Statement {
-    Statement { label: file.label(), sql, database: work.lake.config.database.clone(), malformed: None, token: None }
+fn statement(work: &Work<'_>, usage: &Draft, file: &SqlFile, sql: String) -> Statement {
+    let (label, database) = (file.label(), work.lake.config.database.clone());
+    Statement { label, sql, database, malformed: None, token: usage.token() }
 }
 
 fn year(day: Day) -> u32 {

@@ -9,7 +9,7 @@ use meterlake_core::location::Location;
 use meterlake_core::period::Month;
 use meterlake_core::publish::Publication;
 use meterlake_core::run::Job;
-use meterlake_core::slot::{Draft, Slot};
+use meterlake_core::slot::{Draft, Slot, persistently};
 use serde_json::json;
 
 use crate::args::InvoiceJob;
@@ -21,9 +21,6 @@ use crate::look::{
 };
 use crate::make::{self, Made};
 use crate::report::{Report, Status, notes};
-
-/// How often a month is begun, where another run publishes it or its usage changes meanwhile.
-const ATTEMPTS: u32 = 3;
 
 /// How a month is invoiced.
 #[derive(Debug, Clone)]
@@ -53,15 +50,14 @@ impl Options {
 /// engine, store or catalog failed. What was published stays so.
 pub async fn invoice_month(lake: &Lake, month: Month, options: &Options) -> Result<Report> {
     let started = Instant::now();
-    for _ in 0..ATTEMPTS {
-        let done = attempt(lake, month, options).await.with_context(|| format!("cannot invoice the month {month}"))?;
-        if let Some(report) = done {
-            let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-            return Ok(Report { duration_ms, ..report });
-        }
-        tracing::warn!(%month, "another run published this month or one that it adjusts meanwhile; looking again");
-    }
-    bail!("the month {month} was published by other runs {ATTEMPTS} times meanwhile: run invoice again")
+    let done = persistently(month, || attempt(lake, month, options)).await;
+    let Some(report) = done.with_context(|| format!("cannot invoice the month {month}"))? else {
+        bail!(
+            "the month {month}, or one that it adjusts, was published by other runs again and again: run invoice again"
+        )
+    };
+    let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(Report { duration_ms, ..report })
 }
 
 /// `None`: the month changed meanwhile and has to be looked at again.
@@ -91,16 +87,20 @@ async fn attempt(lake: &Lake, month: Month, options: &Options) -> Result<Option<
     } else if work.days_of(month).next().is_none() {
         tracing::warn!(%month, "there is no day of usage for this month: was it aggregated?");
     }
-    let draft = work.slot.begin(InvoiceJob::NAME)?;
-    match make_and_publish(&work, options, &draft, &forced).await {
-        Ok(Some(report)) => Ok(Some(report)),
-        Ok(None) => {
-            draft.discard(lake).await;
-            Ok(None)
+    let draft = work.slot.draft(InvoiceJob::NAME)?;
+    let usage =
+        work.slot.begin(InvoiceJob::NAME, &work.sql, &work.fingerprint("", options.html), options.force).await?;
+    match make_and_publish(&work, options, (&draft, &usage), &forced).await {
+        Ok(report) => {
+            usage.discard(lake).await;
+            if report.is_none() {
+                draft.discard(lake).await;
+            }
+            Ok(report)
         }
         Err(Failed::Before(error)) => {
             draft.discard(lake).await;
-            Err(error)
+            Err(usage.fail(lake, error).await)
         }
         Err(Failed::Publishing(error)) => Err(error),
     }
@@ -124,15 +124,15 @@ impl From<anyhow::Error> for Failed {
 async fn make_and_publish(
     work: &Work<'_>,
     options: &Options,
-    draft: &Draft,
+    (draft, usage): (&Draft, &Draft),
     forced: &[String],
 ) -> Result<Option<Report>, Failed> {
-    let mut made = write(work, options, draft, forced).await?;
+    let mut made = write(work, options, (draft, usage), forced).await?;
     let mut too_late = 0;
     if options.finalize {
-        let (requests, scanned_bytes) = too_late_requests(work).await?;
+        let (requests, scan) = too_late_requests(work, usage).await?;
         too_late = requests;
-        made.scanned_bytes += scanned_bytes;
+        made.scan += scan;
     }
     let mut publication = Publication {
         generation: draft.generation.clone(),
@@ -144,10 +144,7 @@ async fn make_and_publish(
     publication.notes.insert(STATUS.to_owned(), options.status().to_owned());
     publication.notes.insert("plans_sha256".to_owned(), work.plan_file.sha256.clone());
     let status = if options.finalize { Status::Final } else { Status::Draft };
-    let report = Report {
-        scanned_bytes: made.scanned_bytes,
-        ..Report::of(work.month, status, &publication, draft.folder.clone())
-    };
+    let report = Report { scan: made.scan, ..Report::of(work.month, status, &publication, draft.folder.clone()) };
     // The claim comes last, when all is known to be sound, and what was billed is looked at once more after it: a day
     // that was built again, or a month that was made final meanwhile, is not in these invoices.
     if options.finalize && !claim(work).await? {
@@ -191,8 +188,13 @@ async fn follow(work: &Work<'_>, publication: &Publication) -> Result<()> {
 }
 
 /// Writes all files of a generation.
-async fn write(work: &Work<'_>, options: &Options, draft: &Draft, forced: &[String]) -> Result<Made> {
-    let made = make::invoices(work, options, draft).await?;
+async fn write(
+    work: &Work<'_>,
+    options: &Options,
+    (draft, usage): (&Draft, &Draft),
+    forced: &[String],
+) -> Result<Made> {
+    let made = make::invoices(work, options, draft, usage).await?;
     if options.customer.is_some() && made.summary.invoices == 0 {
         let customer = options.customer.as_deref().unwrap_or_default();
         bail!("the customer `{customer}` has no invoice: it has no usage, no flat price and no adjustment");
@@ -239,13 +241,13 @@ pub(crate) async fn plan(lake: &Lake, month: Month, options: &Options) -> Result
             plan.push_str(&format!("\n-- not yet: {problem}"));
         }
     }
-    let draft = work.slot.begin(InvoiceJob::NAME)?;
+    let usage = work.slot.draft(InvoiceJob::NAME)?;
     let plans = [&work.plan_file.plans];
     let months = work.adjusted().map(|one| one.month).chain([month]);
     let statements: Result<Vec<String>> = months
         .map(|month| {
             let columns = make::grain(&plans, month, options.html).columns(&meters(&plans));
-            render(&work, month, columns, make::buckets(&work), &make::usage_folder(&draft, month))
+            render(&work, month, columns, make::buckets(&work), &make::usage_folder(&usage, month))
         })
         .collect();
     Ok((plan, statements?))

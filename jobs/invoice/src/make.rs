@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use futures::{StreamExt, TryStreamExt, stream};
+use meterlake_core::engine::Scan;
 use meterlake_core::location::Location;
 use meterlake_core::period::Month;
 use meterlake_core::slot::Draft;
@@ -22,12 +23,13 @@ use crate::usage::{Grain, Usage};
 /// What was made.
 pub(crate) struct Made {
     pub(crate) summary: Summary,
-    pub(crate) scanned_bytes: u64,
+    pub(crate) scan: Scan,
 }
 
-/// The folder of a month's extracted usage, in the generation's folder until the invoices are made.
-pub(crate) fn usage_folder(draft: &Draft, month: Month) -> Location {
-    draft.folder.join(&format!("_usage/month={month}"))
+/// The folder of a month's extracted usage. It lies in a generation of its own, which is never published: a run that joins
+/// the extraction of another must find it whole, also when that one has published and is gone.
+pub(crate) fn usage_folder(usage: &Draft, month: Month) -> Location {
+    usage.folder.join(&format!("_usage/month={month}"))
 }
 
 /// What all buckets share.
@@ -49,32 +51,31 @@ struct Extracted {
     grain: Grain,
 }
 
-/// Makes the invoices of a month in the folder of a draft.
+/// Makes the invoices of a month in the folder of a draft, from usage that is extracted into that of another.
 ///
 /// # Errors
 /// Usage cannot be extracted, read or rated, or the engine or store failed.
-pub(crate) async fn invoices(work: &Work<'_>, options: &Options, draft: &Draft) -> Result<Made> {
+pub(crate) async fn invoices(work: &Work<'_>, options: &Options, draft: &Draft, usage: &Draft) -> Result<Made> {
     let started = Instant::now();
     let buckets = buckets(work);
     let plans = &work.plan_file.plans;
-    let own = extracted(work, work.month, &[plans], options.html, buckets, draft).await?;
+    let own = extracted(work, work.month, &[plans], options.html, buckets, usage).await?;
     let mut adjusted = Vec::new();
     for one in billed::read(work).await? {
         // The plans of now may have to price what those of then do not cover.
         let both = [&one.plan_file.plans, plans];
-        let usage = extracted(work, one.month, &both, false, buckets, draft).await?;
-        adjusted.push((one, usage));
+        let of_month = extracted(work, one.month, &both, false, buckets, usage).await?;
+        adjusted.push((one, of_month));
     }
-    let scanned_bytes = adjusted.iter().map(|(_, one)| one).chain([&own]).map(|one| one.usage.scanned_bytes).sum();
+    let scan = adjusted.iter().map(|(_, one)| one).chain([&own]).map(|one| one.usage.scan).sum();
     let heading = heading(work, options)?;
     let only = options.customer.clone();
     let shared = Arc::new(Shared { heading, buckets, plans: plans.clone(), own, adjusted, only });
     let extracted_ms = started.elapsed().as_millis();
     let summary = write(&*work.lake.store, &draft.folder, &shared).await?;
-    work.lake.store.delete_folder(&draft.folder.join("_usage")).await?;
     let duration_ms = started.elapsed().as_millis();
     tracing::debug!(month = %work.month, extracted_ms, duration_ms, "made {} invoices", summary.invoices);
-    Ok(Made { summary, scanned_bytes })
+    Ok(Made { summary, scan })
 }
 
 /// How the month's usage is cut up.
@@ -92,7 +93,7 @@ async fn extracted(
     draft: &Draft,
 ) -> Result<Extracted> {
     let (meters, grain) = (meters(plans), grain(plans, month, html));
-    let usage = extract(work, month, grain.columns(&meters), buckets, &usage_folder(draft, month)).await?;
+    let usage = extract(work, month, grain.columns(&meters), buckets, draft).await?;
     Ok(Extracted { usage, meters, grain })
 }
 

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use meterlake_core::engine::Scan;
 use meterlake_core::location::Location;
 use meterlake_core::period::Month;
 use meterlake_core::publish::Publication;
+use meterlake_core::report::Cost;
 use meterlake_core::run::Job;
 use serde::Serialize;
 
@@ -56,8 +58,9 @@ pub struct Report {
     pub output: Location,
     /// The generation that holds them.
     pub generation: String,
-    /// Bytes read by this run.
-    pub scanned_bytes: u64,
+    /// What reading took in this run.
+    #[serde(flatten)]
+    pub scan: Scan,
     /// Time that this run took.
     pub duration_ms: u64,
 }
@@ -102,7 +105,7 @@ impl Report {
             forced: note(FORCED).split("; ").filter(|problem| !problem.is_empty()).map(str::to_owned).collect(),
             output,
             generation: publication.generation.to_string(),
-            scanned_bytes: 0,
+            scan: Scan::default(),
             duration_ms: 0,
         }
     }
@@ -123,6 +126,7 @@ impl fmt::Display for Report {
             "invoice {period}: {status} {invoices} invoices, {line_items} lines, {adjustments} adjustments: {totals}; \
              {unattributed_requests} calls without a user are not billed; see {output}; {duration_ms} ms"
         )?;
+        write!(f, "{}", Cost(self.scan))?;
         if self.unpriced_requests > 0 {
             write!(f, "; {} calls have no price and no invoice", self.unpriced_requests)?;
         }

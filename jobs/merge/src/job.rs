@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use meterlake_core::catalog::required_table;
-use meterlake_core::engine::{KeepMalformed, Statement};
+use meterlake_core::engine::{KeepMalformed, Scan, Statement};
 use meterlake_core::lake::Lake;
 use meterlake_core::location::Location;
 use meterlake_core::partitions;
@@ -13,7 +13,7 @@ use meterlake_core::period::{Hour, Period};
 use meterlake_core::publish::Publication;
 use meterlake_core::report::Status;
 use meterlake_core::run::Job;
-use meterlake_core::slot::{Draft, Slot};
+use meterlake_core::slot::{Draft, Slot, persistently};
 use meterlake_core::sql::{SqlFile, SqlValue, SqlValues};
 use meterlake_core::store::{Object, visible_objects};
 
@@ -25,9 +25,8 @@ use crate::report::Report;
 
 /// The object in each generation with the lines that were no records. The name hides it from query engines.
 const MALFORMED: &str = "_malformed.jsonl";
-
-/// How often an hour is begun, where another run publishes it or its files change meanwhile.
-const ATTEMPTS: u32 = 3;
+/// How many objects with malformed lines the log names at most.
+const NAMED: usize = 10;
 
 /// How an hour is merged.
 #[derive(Debug, Clone, Copy, Default)]
@@ -42,17 +41,12 @@ pub struct Options {
 /// A table does not exist, an object cannot be read or written, or the catalog failed. What was published stays so.
 pub async fn merge_hour(lake: &Lake, hour: Hour, options: Options) -> Result<Report> {
     let started = Instant::now();
-    for _ in 0..ATTEMPTS {
-        let merged = attempt(lake, hour, options).await.with_context(|| format!("cannot merge the hour {hour}"))?;
-        if let Some(report) = merged {
-            let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-            return Ok(Report { duration_ms, ..report });
-        }
-        tracing::warn!(%hour, "another run published this hour, or its files changed, meanwhile; looking again");
-    }
-    bail!(
-        "the hour {hour} was published by other runs, or its files changed, {ATTEMPTS} times meanwhile: run merge again"
-    )
+    let merged = persistently(hour, || attempt(lake, hour, options)).await;
+    let Some(report) = merged.with_context(|| format!("cannot merge the hour {hour}"))? else {
+        bail!("the hour {hour} was published by other runs, or its files changed, again and again: run merge again")
+    };
+    let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(Report { duration_ms, ..report })
 }
 
 /// An hour, its inputs, and what is published of it.
@@ -76,7 +70,7 @@ async fn attempt(lake: &Lake, hour: Hour, options: Options) -> Result<Option<Rep
     match &work.slot.published {
         Some(published) if work.is_fresh() && !options.force => {
             work.slot.vacuum(work.slot.current.as_ref()).await?;
-            Ok(Some(report(hour, Status::Unchanged, published, 0)))
+            Ok(Some(report(hour, Status::Unchanged, published, Scan::default())))
         }
         _ => work.rebuild(options).await,
     }
@@ -114,11 +108,19 @@ impl<'a> Work<'a> {
             tracing::warn!(sql = %self.sql.label(), path = %self.sql.path, "this SQL was edited; raise its version");
         }
 
-        let draft = self.slot.begin(MergeJob::NAME)?;
-        let written = self.write(&draft, &manifest).await;
-        let Ok(Some((counts, scanned_bytes))) = written else {
-            draft.discard(self.lake).await;
-            return written.map(|_| None);
+        let fingerprint = self.inputs.fingerprint(&self.sql);
+        let draft = if self.inputs.own.is_empty() {
+            self.slot.draft(MergeJob::NAME)?
+        } else {
+            self.slot.begin(MergeJob::NAME, &self.sql, &fingerprint, options.force).await?
+        };
+        let (counts, scan) = match self.write(&draft, &manifest).await {
+            Ok(Some(written)) => written,
+            Ok(None) => {
+                draft.discard(self.lake).await;
+                return Ok(None);
+            }
+            Err(error) => return Err(draft.fail(self.lake, error).await),
         };
 
         // Where only the hour before gained files, and no call here turns out to be a copy of theirs, the result is the
@@ -130,7 +132,7 @@ impl<'a> Work<'a> {
             && !options.force
         {
             draft.discard(self.lake).await;
-            return self.renew(&current.location, published, &manifest, scanned_bytes).await;
+            return self.renew(&current.location, published, &manifest, scan).await;
         }
 
         let publication = publication(&draft.generation, &self.sql, &self.inputs, counts);
@@ -141,11 +143,11 @@ impl<'a> Work<'a> {
         draft.finish(self.lake).await?;
         self.slot.vacuum(Some(&partition)).await?;
         let status = if self.inputs.own.is_empty() { Status::Empty } else { Status::Published };
-        Ok(Some(report(self.hour, status, &publication, scanned_bytes)))
+        Ok(Some(report(self.hour, status, &publication, scan)))
     }
 
-    /// Writes the generation; gives its numbers and the bytes scanned. `None`: other files were read than listed.
-    async fn write(&self, draft: &Draft, manifest: &Manifest) -> Result<Option<(Counts, u64)>> {
+    /// Writes the generation; gives its numbers and what that took. `None`: other files were read than listed.
+    async fn write(&self, draft: &Draft, manifest: &Manifest) -> Result<Option<(Counts, Scan)>> {
         let written = self.write_rows(draft).await?;
         if written.is_some() {
             manifest.write(self.lake, &draft.folder).await?;
@@ -153,9 +155,9 @@ impl<'a> Work<'a> {
         Ok(written)
     }
 
-    async fn write_rows(&self, draft: &Draft) -> Result<Option<(Counts, u64)>> {
+    async fn write_rows(&self, draft: &Draft) -> Result<Option<(Counts, Scan)>> {
         if self.inputs.own.is_empty() {
-            return Ok(Some((Counts::default(), 0)));
+            return Ok(Some(Default::default()));
         }
         let raw_folder = self.lake.layout.raw.folder_of(self.hour);
         let statement = Statement {
@@ -163,14 +165,14 @@ impl<'a> Work<'a> {
             sql: self.render(draft)?,
             database: self.lake.config.database.clone(),
             malformed: Some(KeepMalformed { from: raw_folder.clone(), to: draft.folder.join(MALFORMED) }),
-            token: None,
+            token: draft.token(),
         };
         let mut outcome = self.lake.engine.execute(&statement).await?;
         let tells_reads = !outcome.reads.is_empty();
         if !tells_reads {
-            let (reads, scanned_bytes) = lines::count(self.lake, self.hour).await?;
+            let (reads, scan) = lines::count(self.lake, self.hour, draft.token()).await?;
             outcome.reads = reads;
-            outcome.scanned_bytes += scanned_bytes;
+            outcome.scan += scan;
         }
         let reads: Vec<_> =
             outcome.reads.iter().filter(|read| read.location.relative_to(&raw_folder).is_some()).collect();
@@ -187,8 +189,15 @@ impl<'a> Work<'a> {
         };
         if malformed > 0 {
             // Where the engine does not keep them, they are found in the raw objects.
-            let kept = if tells_reads { draft.folder.join(MALFORMED) } else { raw_folder };
-            tracing::warn!(hour = %self.hour, malformed, %kept, "left out malformed lines and kept them");
+            let spoilt = reads.iter().filter(|read| read.malformed > 0);
+            let kept: Vec<String> = if tells_reads {
+                vec![draft.folder.join(MALFORMED).to_string()]
+            } else {
+                spoilt.map(|read| read.location.to_string()).take(NAMED).collect()
+            };
+            tracing::warn!(
+                hour = %self.hour, malformed, kept_in = kept.join(", "), "left out malformed lines, which are kept"
+            );
         }
         let files = visible_objects(&*self.lake.store, &draft.folder).await?;
         let counts = Counts {
@@ -198,7 +207,7 @@ impl<'a> Work<'a> {
             output_files: files.len() as u64,
             output_bytes: files.iter().map(|file: &Object| file.size).sum(),
         };
-        Ok(Some((counts, outcome.scanned_bytes)))
+        Ok(Some((counts, outcome.scan)))
     }
 
     fn render(&self, draft: &Draft) -> Result<String> {
@@ -219,12 +228,12 @@ impl<'a> Work<'a> {
         generation: &Location,
         published: &Publication,
         manifest: &Manifest,
-        scanned_bytes: u64,
+        scan: Scan,
     ) -> Result<Option<Report>> {
         manifest.write(self.lake, generation).await?;
         let renewed = Publication { fingerprint: self.inputs.fingerprint(&self.sql), ..published.clone() };
         let swapped = self.slot.publish(&renewed, generation).await?;
-        Ok(swapped.map(|_| report(self.hour, Status::Unchanged, &renewed, scanned_bytes)))
+        Ok(swapped.map(|_| report(self.hour, Status::Unchanged, &renewed, scan)))
     }
 }
 
@@ -254,7 +263,7 @@ pub(crate) async fn plan(lake: &Lake, hour: Hour) -> Result<(String, String)> {
         None if work.inputs.own.is_empty() => "has no files and would be published as empty; with files it would run",
         None => "would be merged for the first time",
     };
-    let draft = work.slot.begin(MergeJob::NAME)?;
+    let draft = work.slot.draft(MergeJob::NAME)?;
     let plan = format!("{hour} ({} files, {} bytes) {why}", work.inputs.own.len(), work.inputs.bytes());
     Ok((plan, work.render(&draft)?))
 }

@@ -1,16 +1,16 @@
 //! What each raw object of an hour gave, asked of an engine that does not say so by itself.
 
 use anyhow::{Context, Result};
-use meterlake_core::engine::{ObjectRead, Statement};
+use meterlake_core::engine::{ObjectRead, Scan, Statement};
 use meterlake_core::lake::Lake;
 use meterlake_core::period::{Hour, Period};
 use meterlake_core::sql::{SqlValue, SqlValues};
 
-/// The lines of each object of an hour, and the bytes read to count them. An object without a line is not among them.
+/// The lines of each object of an hour, and what counting them took. An object without a line is not among them.
 ///
 /// # Errors
 /// The engine failed, or did not answer in the form that `merge_hour_lines.sql` has.
-pub(crate) async fn count(lake: &Lake, hour: Hour) -> Result<(Vec<ObjectRead>, u64)> {
+pub(crate) async fn count(lake: &Lake, hour: Hour, token: Option<String>) -> Result<(Vec<ObjectRead>, Scan)> {
     let file = lake.sql.query("merge_hour_lines")?;
     let mut values = SqlValues::from([("raw_table", (&lake.layout.raw.name).into())]);
     values.extend(Hour::KEYS.iter().copied().zip(hour.numbers().into_iter().map(SqlValue::from)));
@@ -19,7 +19,7 @@ pub(crate) async fn count(lake: &Lake, hour: Hour) -> Result<(Vec<ObjectRead>, u
         sql: file.render_one(&values)?,
         database: lake.config.database.clone(),
         malformed: None,
-        token: None,
+        token,
     };
     let answer = lake.engine.query(&statement).await?;
     let read = |row: &Vec<Option<String>>| -> Option<ObjectRead> {
@@ -30,5 +30,5 @@ pub(crate) async fn count(lake: &Lake, hour: Hour) -> Result<(Vec<ObjectRead>, u
     };
     let reads: Option<Vec<ObjectRead>> = answer.rows.iter().map(read).collect();
     let reads = reads.with_context(|| format!("{} did not give an object and two numbers a row", file.label()))?;
-    Ok((reads, answer.scanned_bytes))
+    Ok((reads, answer.scan))
 }

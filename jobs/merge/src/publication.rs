@@ -2,6 +2,7 @@
 
 use chrono::Utc;
 use meterlake_core::catalog::Parameters;
+use meterlake_core::engine::Scan;
 use meterlake_core::generation::Generation;
 use meterlake_core::period::Hour;
 use meterlake_core::publish::Publication;
@@ -60,7 +61,7 @@ pub(crate) fn has_silent_edit(publication: &Publication, sql: &SqlFile) -> bool 
 }
 
 /// The report of an hour that is published so.
-pub(crate) fn report(hour: Hour, status: Status, publication: &Publication, scanned_bytes: u64) -> Report {
+pub(crate) fn report(hour: Hour, status: Status, publication: &Publication, scan: Scan) -> Report {
     let number = |key: &str| publication.number(key);
     Report {
         job: MergeJob::NAME,
@@ -75,7 +76,7 @@ pub(crate) fn report(hour: Hour, status: Status, publication: &Publication, scan
         output_bytes: number("output_bytes"),
         generation: publication.generation.to_string(),
         sql: publication.sql.clone(),
-        scanned_bytes,
+        scan,
         duration_ms: 0,
     }
 }

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use meterlake_core::engine::Scan;
 use meterlake_core::period::Hour;
-use meterlake_core::report::{Status, human_bytes};
+use meterlake_core::report::{Cost, Status, human_bytes};
 use serde::Serialize;
 
 /// What merging one hour gave.
@@ -33,8 +34,9 @@ pub struct Report {
     pub generation: String,
     /// The SQL that made it: `merge_hour@1`.
     pub sql: String,
-    /// Bytes read by this run.
-    pub scanned_bytes: u64,
+    /// What reading took in this run.
+    #[serde(flatten)]
+    pub scan: Scan,
     /// Time that this run took.
     pub duration_ms: u64,
 }
@@ -53,6 +55,7 @@ impl fmt::Display for Report {
              and {malformed} malformed lines; {duration_ms} ms",
             human_bytes(self.source_bytes),
             human_bytes(self.output_bytes)
-        )
+        )?;
+        write!(f, "{}", Cost(self.scan))
     }
 }

@@ -10,7 +10,7 @@ use meterlake_core::engine::Statement;
 use meterlake_core::lake::Lake;
 use meterlake_core::partitions::{self, Repair};
 use meterlake_core::period::{Day, Hour, Month, Period};
-use meterlake_core::publish::{Vacuumed, vacuum_staging, vacuum_table};
+use meterlake_core::publish::{Vacuumed, vacuum_notes, vacuum_staging, vacuum_table};
 use meterlake_core::run::{Context, Job, Output, WrongArguments, selected_periods};
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +33,7 @@ pub struct Args {
     /// Run MSCK REPAIR TABLE, then mend what it registers twice
     #[arg(long)]
     pub msck: bool,
-    /// Also delete superseded and orphaned generations and staging tables, in the whole lake
+    /// Also delete, in the whole lake, superseded and orphaned generations, staging tables, and old notes of runs
     #[arg(long)]
     pub vacuum: bool,
 }
@@ -59,6 +59,8 @@ pub struct Report {
     pub vacuumed_generations: u64,
     /// Staging tables dropped by `--vacuum`.
     pub vacuumed_staging_tables: u64,
+    /// Notes deleted by `--vacuum` that runs kept of themselves below `.meterlake/`.
+    pub vacuumed_notes: u64,
 }
 
 impl fmt::Display for Report {
@@ -70,8 +72,9 @@ impl fmt::Display for Report {
              {ignored} folders are no partition"
         )?;
         let (generations, tables) = (self.vacuumed_generations, self.vacuumed_staging_tables);
-        if generations + tables > 0 {
-            write!(f, "; vacuumed {generations} generations, {tables} staging tables")?;
+        let notes = self.vacuumed_notes;
+        if generations + tables + notes > 0 {
+            write!(f, "; vacuumed {generations} generations, {tables} staging tables, {notes} notes")?;
         }
         Ok(())
     }
@@ -122,6 +125,7 @@ pub async fn run(lake: &Lake, range: Option<(Hour, Hour)>, args: &Args, dry_run:
         ignored: found.ignored.len() as u64,
         vacuumed_generations: vacuumed.generations,
         vacuumed_staging_tables: vacuumed.staging_tables,
+        vacuumed_notes: vacuumed.notes,
     })
 }
 
@@ -132,7 +136,8 @@ async fn vacuum(lake: &Lake) -> Result<Vacuumed> {
     let daily = vacuum_table::<Day>(lake, &lake.layout.usage_daily, &[]).await?;
     let monthly = vacuum_table::<Month>(lake, &lake.layout.invoices, &[&lake.layout.line_items]).await?;
     let generations = merged.generations + daily.generations + monthly.generations;
-    Ok(Vacuumed { generations, staging_tables: staging.staging_tables })
+    let notes = vacuum_notes(lake).await?.notes;
+    Ok(Vacuumed { generations, staging_tables: staging.staging_tables, notes })
 }
 
 fn range(lake: &Lake, args: &Args, context: &Context) -> Result<Option<(Hour, Hour)>> {

@@ -103,6 +103,8 @@ pub(crate) fn object(kind: Kind, rows: &Rows) -> String {
 mod tests {
     use std::sync::Arc;
 
+    use meterlake_core::engine::Scan;
+
     use super::*;
     use crate::execution::Gave;
     use crate::wire::Start;
@@ -110,7 +112,7 @@ mod tests {
     fn execution(kind: Kind, count: usize) -> Execution {
         let mut execution = Execution::new("id".to_owned(), kind, Start::default());
         let rows = (0..count).map(|n| vec![Some(n.to_string()), None]).collect();
-        let rows = Rows { columns: vec!["n".to_owned(), "x".to_owned()], rows, scanned_bytes: 0 };
+        let rows = Rows { columns: vec!["n".to_owned(), "x".to_owned()], rows, scan: Scan::default() };
         execution.start();
         execution.succeed(Gave { rows: Arc::new(rows), ..Gave::default() });
         execution
@@ -163,7 +165,7 @@ mod tests {
         let rows = Rows {
             columns: vec!["a".to_owned(), "b".to_owned()],
             rows: vec![vec![Some("say \"x\"".to_owned()), None], vec![Some(String::new()), Some("1".to_owned())]],
-            scanned_bytes: 0,
+            scan: Scan::default(),
         };
         assert_eq!(object(Kind::Select, &rows), "\"a\",\"b\"\n\"say \"\"x\"\"\",\n\"\",\"1\"\n");
         assert_eq!(object(Kind::Show, &rows), "say \"x\"\t\n\t1\n");

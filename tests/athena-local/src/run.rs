@@ -40,14 +40,14 @@ impl Machine {
             };
             let ran = if execution.kind.gives_rows() {
                 self.engine.query(&statement).await.map(|rows| Gave {
-                    scanned_bytes: rows.scanned_bytes,
+                    scanned_bytes: rows.scan.bytes,
                     rows: Arc::new(rows),
                     ..Gave::default()
                 })
             } else {
                 self.engine.execute(&statement).await.map(|outcome| Gave {
                     written: if execution.kind == Kind::Unload { 0 } else { outcome.rows },
-                    scanned_bytes: outcome.scanned_bytes,
+                    scanned_bytes: outcome.scan.bytes,
                     ..Gave::default()
                 })
             };

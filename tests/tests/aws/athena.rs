@@ -6,7 +6,7 @@ use athena_local::{AthenaLocal, Fault, State, WorkGroup, serve};
 use aws_config::retry::RetryConfig;
 use meterlake_aws::{AthenaEngine, S3Store};
 use meterlake_core::config::Config;
-use meterlake_core::engine::{Engine, Retryable, Rows, Statement};
+use meterlake_core::engine::{Engine, Rows, Statement, StatementFailed};
 use meterlake_core::location::Location;
 use meterlake_core::store::Store;
 use meterlake_tests::ministack::{bucket, sdk_config, sdk_config_for};
@@ -92,7 +92,7 @@ async fn a_select_gives_all_rows_over_several_pages_and_no_header_among_them() {
     assert_eq!(rows.rows.len(), 2500);
     assert_eq!(rows.rows[7], [Some("7".to_owned()), None]);
     assert_eq!(rows.rows[2499], [Some("2499".to_owned()), Some("2499".to_owned())]);
-    assert!(rows.scanned_bytes > 0);
+    assert!(rows.scan.bytes > 0);
 
     let last = lake.athena.executions().pop().unwrap();
     let csv = lake.store.read(&lake.root.join(&format!("results/{}.csv", last.id))).await.unwrap().unwrap();
@@ -194,7 +194,7 @@ async fn a_query_that_may_work_later_runs_again_and_a_statement_that_writes_does
     lake.athena.faults().spoil(1, Fault::FailsAfter { retryable: true });
     let folder = lake.root.join("once");
     let error = lake.error(&format!("UNLOAD (SELECT 1 AS n) TO '{folder}/' WITH (format = 'PARQUET')")).await;
-    assert!(error.is::<Retryable>(), "{error}");
+    assert!(error.downcast_ref::<StatementFailed>().is_some_and(|failed| failed.is_retryable), "{error}");
     assert_eq!(lake.executions_of("UNLOAD"), 1);
     assert!(!lake.store.list(&folder).await.unwrap().is_empty());
 }

@@ -231,13 +231,13 @@ async fn an_object_is_put_if_absent_by_one_of_many() {
     let (store, bucket) = (store(), bucket().await);
     let object = bucket.join("locks/a");
     // The same content: who wrote it is told by something else.
-    let won = try_join_all((0..8).map(|_| store.put_if_absent(&object, b"mine"))).await.unwrap();
+    let won = try_join_all((0..8).map(|_| store.write_new(&object, b"mine"))).await.unwrap();
     assert_eq!(won.iter().filter(|won| **won).count(), 1, "{won:?}");
-    assert!(!store.put_if_absent(&object, b"other").await.unwrap());
+    assert!(!store.write_new(&object, b"other").await.unwrap());
     assert_eq!(store.read(&object).await.unwrap().as_deref(), Some(&b"mine"[..]));
 
     store.delete_folder(&object.parent()).await.unwrap();
-    assert!(store.put_if_absent(&object, b"other").await.unwrap());
+    assert!(store.write_new(&object, b"other").await.unwrap());
 }
 
 #[tokio::test]
@@ -253,7 +253,7 @@ async fn a_missing_bucket_is_not_there_and_is_named_when_it_is_used() {
         store.folders(&nowhere).await.unwrap_err(),
         store.read(&object).await.unwrap_err(),
         store.write(&object, b"").await.unwrap_err(),
-        store.put_if_absent(&object, b"").await.unwrap_err(),
+        store.write_new(&object, b"").await.unwrap_err(),
         store.sweep(&nowhere, Duration::ZERO).await.unwrap_err(),
         store.delete_folder(&nowhere).await.unwrap_err(),
         writer.write(vec![0; 9 << 20]).await.unwrap_err(),

@@ -146,7 +146,7 @@ async fn a_put_if_absent_whose_success_was_not_heard_of_is_known_to_be_ours() {
                 _ => error(412, "PreconditionFailed"),
             }
         });
-        store(&fake).put_if_absent(&bucket().join("a"), b"x").await.unwrap()
+        store(&fake).write_new(&bucket().join("a"), b"x").await.unwrap()
     };
     assert!(put(true).await);
     assert!(!put(false).await);
@@ -156,10 +156,10 @@ async fn a_put_if_absent_whose_success_was_not_heard_of_is_known_to_be_ours() {
 async fn a_put_if_absent_that_another_got_in_the_way_of_is_tried_again() {
     let conflict = || error(409, "ConditionalRequestConflict");
     let fake = Fake::start(move |number, _| if number < 3 { conflict() } else { answer(200, "") });
-    assert!(store(&fake).put_if_absent(&bucket().join("a"), b"x").await.unwrap());
+    assert!(store(&fake).write_new(&bucket().join("a"), b"x").await.unwrap());
 
     let fake = Fake::start(move |_, _| conflict());
-    assert!(!store(&fake).put_if_absent(&bucket().join("a"), b"x").await.unwrap());
+    assert!(!store(&fake).write_new(&bucket().join("a"), b"x").await.unwrap());
     assert_eq!(fake.asked().len(), 4);
 }
 

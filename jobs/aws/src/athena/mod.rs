@@ -72,16 +72,20 @@ impl Engine for AthenaEngine {
         } else {
             0
         };
-        Ok(Outcome { rows, scanned_bytes: finished.execution.scanned_bytes, reads: Vec::new() })
+        Ok(Outcome { rows, scan: finished.scan, reads: Vec::new() })
     }
 
     async fn query(&self, statement: &Statement) -> Result<Rows> {
         let finished = self.runner.run(statement).await?;
         if matches!(finished.kind, Kind::Write | Kind::Unload) {
-            return Ok(Rows { scanned_bytes: finished.execution.scanned_bytes, ..Rows::default() });
+            return Ok(Rows { scan: finished.scan, ..Rows::default() });
         }
-        let rows = results::rows(&*self.runner.api, &finished.id, &finished.execution).await;
+        let rows = results::rows(&*self.runner.api, &finished).await;
         rows.map_err(|error| unread(statement, &finished, &error))
+    }
+
+    fn outlives_callers(&self) -> bool {
+        true
     }
 }
 

@@ -2,17 +2,19 @@
 
 use meterlake_core::engine::Rows;
 
-use super::api::{Api, Column, Execution, Page};
+use super::api::{Api, Column, Page};
 use super::errors::CallError;
 use super::patience::patiently;
+use super::run::Finished;
 
 /// All rows of an execution that succeeded.
-pub(super) async fn rows(api: &dyn Api, id: &str, execution: &Execution) -> Result<Rows, CallError> {
+pub(super) async fn rows(api: &dyn Api, finished: &Finished) -> Result<Rows, CallError> {
+    let id = &finished.id;
     let mut page = patiently(|| api.results(id, None)).await?;
     let columns = std::mem::take(&mut page.columns);
     // The names of a SELECT's columns stand as a row at the start of its first page, and only there. DDL, SHOW and
     // DESCRIBE have no such row: a column or partition of theirs may well be called as the heading is.
-    if execution.is_dml && page.rows.first().is_some_and(|row| is_header(row, &columns)) {
+    if finished.is_dml && page.rows.first().is_some_and(|row| is_header(row, &columns)) {
         page.rows.remove(0);
     }
     let mut rows = Vec::new();
@@ -24,7 +26,7 @@ pub(super) async fn rows(api: &dyn Api, id: &str, execution: &Execution) -> Resu
         page = patiently(|| api.results(id, Some(&token))).await?;
     }
     let columns = columns.into_iter().map(|column| column.name).collect();
-    Ok(Rows { columns, rows, scanned_bytes: execution.scanned_bytes })
+    Ok(Rows { columns, rows, scan: finished.scan })
 }
 
 /// How many rows an execution wrote; `None` if Athena does not say.

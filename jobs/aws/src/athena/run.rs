@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow, bail};
-use meterlake_core::engine::{Retryable, Statement};
+use meterlake_core::engine::{Scan, Statement, StatementFailed};
 
 use super::api::{Api, AthenaError, Execution, Start, State};
 use super::errors::{Maybe, one_line};
@@ -33,7 +33,10 @@ pub(super) struct Runner {
 pub(super) struct Finished {
     pub(super) id: String,
     pub(super) kind: Kind,
-    pub(super) execution: Execution,
+    /// Athena counts it among those whose result begins with a heading.
+    pub(super) is_dml: bool,
+    /// What it took.
+    pub(super) scan: Scan,
 }
 
 impl Runner {
@@ -55,19 +58,23 @@ impl Runner {
             let execution = self.watch(statement, &id).await?;
             self.log(statement, kind, &id, &execution);
             match execution.state {
-                State::Succeeded => return Ok(Finished { id, kind, execution }),
+                State::Succeeded => {
+                    let cost_usd = Some(self.price.cost(kind, &execution));
+                    let scan = Scan { bytes: execution.scanned_bytes, cost_usd };
+                    return Ok(Finished { id, kind, is_dml: execution.is_dml, scan });
+                }
                 State::Failed => {}
                 _ => return Err(self.cancelled(statement, &id, &execution)),
             }
             let failed = failed(statement, &id, &execution);
             if !execution.error.as_ref().is_some_and(|error| error.is_retryable) {
-                return Err(anyhow!(failed));
+                return Err(over(failed, false));
             }
             if !kind.is_repeatable() {
-                return Err(anyhow!(Retryable(format!("{failed}; Athena says that it may work if it is run again"))));
+                return Err(over(format!("{failed}; Athena says that it may work if it is run again"), true));
             }
             if attempt == ATTEMPTS {
-                bail!("{failed}; it was tried {ATTEMPTS} times");
+                return Err(over(format!("{failed}; it was tried {ATTEMPTS} times"), false));
             }
             tracing::warn!(attempt, "{failed}; Athena says to try again");
             attempt += 1;
@@ -134,13 +141,17 @@ impl Runner {
         let reason = reason.unwrap_or_else(|| {
             "Athena does not say why; somebody stopped it, or it scanned more than the workgroup allows".to_owned()
         });
-        anyhow!(
+        let message = format!(
             "{} was cancelled in the Athena workgroup `{}` (execution {id}, {} bytes scanned): {reason}",
-            statement.label,
-            self.workgroup,
-            execution.scanned_bytes
-        )
+            statement.label, self.workgroup, execution.scanned_bytes
+        );
+        over(message, false)
     }
+}
+
+/// The error of a statement that is over.
+fn over(message: String, is_retryable: bool) -> anyhow::Error {
+    anyhow!(StatementFailed { message, is_retryable })
 }
 
 /// What is to say of an execution that failed.

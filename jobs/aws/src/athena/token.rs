@@ -22,7 +22,8 @@ impl<'a> Tokens<'a> {
         let Statement { label, sql, database, token, .. } = self.statement;
         let attempt = attempt.to_string();
         let mut hash = Sha256::new();
-        for part in [label, token.as_ref().unwrap_or(sql), database.as_str(), &attempt] {
+        // The text too: the same token with another text is an error to Athena.
+        for part in [label, token.as_deref().unwrap_or_default(), sql, database.as_str(), &attempt] {
             // With its length, so that no two lists of parts look the same.
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);

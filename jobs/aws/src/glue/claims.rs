@@ -1,6 +1,7 @@
 //! Notes that exist at most once: by them a partition is superseded at most once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use async_trait::async_trait;
@@ -9,9 +10,12 @@ use meterlake_core::store::Store;
 
 use crate::S3Store;
 
+/// How long a claim is kept: far longer than a call to Glue, with all its retries, can be under way.
+const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Objects that are created once and never change.
 ///
-/// One may be deleted when no call to Glue of the time it was made can arrive any more. A day later is safe.
+/// One may be deleted when no call to Glue of the time it was made can arrive any more.
 #[async_trait]
 pub trait Claims: Send + Sync {
     /// Creates one; false if it is there already, which then stays as it is.
@@ -20,6 +24,10 @@ pub trait Claims: Send + Sync {
     async fn read(&self, key: &str) -> Result<Option<Vec<u8>>>;
     /// The keys in a folder, which ends in `/`.
     async fn list(&self, folder: &str) -> Result<Vec<String>>;
+    /// Deletes those that decide nothing any more. Returns how many.
+    async fn vacuum(&self) -> Result<u64> {
+        Ok(0)
+    }
 }
 
 /// Claims as objects on S3, which of any number of writers lets only one create an object.
@@ -40,7 +48,7 @@ impl S3Claims {
 #[async_trait]
 impl Claims for S3Claims {
     async fn claim(&self, key: &str, content: &[u8]) -> Result<bool> {
-        self.store.put_if_absent(&self.folder.join(key), content).await
+        self.store.write_new(&self.folder.join(key), content).await
     }
 
     async fn read(&self, key: &str) -> Result<Option<Vec<u8>>> {
@@ -50,5 +58,9 @@ impl Claims for S3Claims {
     async fn list(&self, folder: &str) -> Result<Vec<String>> {
         let objects = self.store.list(&self.folder.join(folder)).await?;
         Ok(objects.iter().filter_map(|object| object.location.relative_to(&self.folder)).map(str::to_owned).collect())
+    }
+
+    async fn vacuum(&self) -> Result<u64> {
+        self.store.delete_older(&self.folder, KEPT).await
     }
 }

@@ -101,4 +101,8 @@ impl Catalog for GlueCatalog {
     async fn drop_partitions(&self, table: &TableName, values: &[Vec<String>]) -> Result<usize> {
         self.drop(table, values).await
     }
+
+    async fn vacuum(&self) -> Result<u64> {
+        self.claims.vacuum().await
+    }
 }

@@ -61,6 +61,26 @@ impl S3Store {
         )
     }
 
+    /// Deletes the objects below a folder that are of this age; gives how many.
+    ///
+    /// # Errors
+    /// S3 failed; some may be deleted.
+    pub async fn delete_older(&self, folder: &Location, age: Duration) -> Result<u64> {
+        let (bucket, key) = bucket_and_key(folder)?;
+        let mut pages = self.client.list_objects_v2().bucket(bucket).prefix(prefix(key)).into_paginator().send();
+        let mut deleted = 0;
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| failed(error, format_args!("cannot list {folder}")))?;
+            let old = page.contents().iter().filter(|found| age.is_zero() || is_older(found.last_modified(), age));
+            let keys: Vec<String> = old.filter_map(|found| found.key().map(str::to_owned)).collect();
+            for batch in keys.chunks(KEYS_PER_DELETE) {
+                self.delete(bucket, batch).await?;
+                deleted += batch.len() as u64;
+            }
+        }
+        Ok(deleted)
+    }
+
     /// Gives up an upload and the parts it has.
     async fn abort(&self, bucket: &str, upload: &MultipartUpload) -> Result<()> {
         let (Some(key), Some(id)) = (upload.key(), upload.upload_id()) else { return Ok(()) };
@@ -146,6 +166,10 @@ impl Store for S3Store {
         Ok(())
     }
 
+    async fn write_new(&self, object: &Location, content: &[u8]) -> Result<bool> {
+        self.put_if_absent(object, content).await
+    }
+
     async fn create(&self, object: &Location) -> Result<Box<dyn ObjectWriter>> {
         Ok(Box::new(S3Writer::new(self.clone(), object)?))
     }
@@ -169,18 +193,7 @@ impl Store for S3Store {
     }
 
     async fn delete_folder(&self, folder: &Location) -> Result<()> {
-        let (bucket, key) = bucket_and_key(folder)?;
-        let list = self.client.list_objects_v2().bucket(bucket).prefix(prefix(key));
-        let mut pages = list.into_paginator().send();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| failed(error, format_args!("cannot list {folder}")))?;
-            let keys: Vec<String> =
-                page.contents.unwrap_or_default().into_iter().filter_map(|found| found.key).collect();
-            for batch in keys.chunks(KEYS_PER_DELETE) {
-                self.delete(bucket, batch).await?;
-            }
-        }
-        Ok(())
+        self.delete_older(folder, Duration::ZERO).await.map(drop)
     }
 
     async fn persist(&self, _folder: &Location) -> Result<()> {

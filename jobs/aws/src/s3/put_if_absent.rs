@@ -17,9 +17,8 @@ const ATTEMPTS: u32 = 4;
 impl S3Store {
     /// Writes an object unless there is one; says whether it did. Of any number at once, one does.
     ///
-    /// # Errors
-    /// S3 failed; the object may have been written.
-    pub async fn put_if_absent(&self, object: &Location, content: &[u8]) -> Result<bool> {
+    /// After an error the object may have been written.
+    pub(super) async fn put_if_absent(&self, object: &Location, content: &[u8]) -> Result<bool> {
         let (bucket, key) = bucket_and_key(object)?;
         let writer = new_writer();
         for attempt in 1..=ATTEMPTS {

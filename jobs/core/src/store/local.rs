@@ -65,6 +65,13 @@ impl Store for LocalStore {
         blocking(move || write_file(&file, &content).with_context(|| format!("cannot write {}", file.display()))).await
     }
 
+    async fn write_new(&self, object: &Location, content: &[u8]) -> Result<bool> {
+        let file = path(object)?;
+        let content = content.to_vec();
+        blocking(move || write_new_file(&file, &content).with_context(|| format!("cannot write {}", file.display())))
+            .await
+    }
+
     async fn create(&self, object: &Location) -> Result<Box<dyn ObjectWriter>> {
         let file = path(object)?;
         blocking(move || {
@@ -167,6 +174,18 @@ fn write_file(file: &Path, content: &[u8]) -> std::io::Result<()> {
     new.finish().map(drop)
 }
 
+/// The same, but a name that is there stays as it is: a link to it cannot be made. False then.
+fn write_new_file(file: &Path, content: &[u8]) -> std::io::Result<bool> {
+    let mut new = NewFile::create(file)?;
+    new.write(content)?;
+    new.sync()?;
+    match fs::hard_link(&new.temporary, file) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// A file being written under a hidden name, which is removed unless it is finished.
 struct NewFile {
     target: PathBuf,
@@ -192,10 +211,12 @@ impl NewFile {
         self.file.as_mut().map_or(Ok(()), |file| file.write_all(content))
     }
 
+    fn sync(&self) -> std::io::Result<()> {
+        self.file.as_ref().map_or(Ok(()), fs::File::sync_all)
+    }
+
     fn finish(mut self) -> std::io::Result<u64> {
-        if let Some(file) = &self.file {
-            file.sync_all()?;
-        }
+        self.sync()?;
         fs::rename(&self.temporary, &self.target)?;
         self.file = None;
         Ok(self.size)
@@ -325,6 +346,19 @@ mod tests {
         let object = Location::from_path(folder.path()).unwrap().join("a");
         let writes = (0..8).map(|_| LocalStore.write(&object, b"{}"));
         futures::future::try_join_all(writes).await.unwrap();
+        assert_eq!(LocalStore.list(&object.parent()).await.unwrap().len(), 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn of_several_writers_of_a_new_object_one_writes_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let object = Location::from_path(folder.path()).unwrap().join("a/b");
+        let contents: Vec<String> = (0..8).map(|writer| writer.to_string()).collect();
+        let writes = contents.iter().map(|content| LocalStore.write_new(&object, content.as_bytes()));
+        let wrote = futures::future::try_join_all(writes).await.unwrap();
+        let winners: Vec<&String> = contents.iter().zip(wrote).filter_map(|(one, won)| won.then_some(one)).collect();
+        assert_eq!(winners.len(), 1);
+        assert_eq!(LocalStore.read(&object).await.unwrap().as_deref(), Some(winners[0].as_bytes()));
         assert_eq!(LocalStore.list(&object.parent()).await.unwrap().len(), 1);
     }
 

@@ -47,6 +47,8 @@ pub trait Store: Send + Sync {
     async fn read(&self, object: &Location) -> Result<Option<Vec<u8>>>;
     /// Writes an object at once: readers see the old content, none, or the new, never a part.
     async fn write(&self, object: &Location, content: &[u8]) -> Result<()>;
+    /// Writes an object unless there is one; whether it did. Of any number of writers at once, one does.
+    async fn write_new(&self, object: &Location, content: &[u8]) -> Result<bool>;
     /// Begins an object that is too large to be held in memory.
     async fn create(&self, object: &Location) -> Result<Box<dyn ObjectWriter>>;
     /// Deletes what writes that were killed left half-written below a folder, if it is older than `age`.

@@ -9,7 +9,7 @@ async fn end_in(states: Vec<Execution>) -> (Vec<Call>, Result<u64, String>) {
     let script = Script { gets: states.into_iter().map(Ok).collect(), ..Script::default() };
     let (fake, engine) = engine(script, as_is).await;
     let outcome = engine.execute(&statement(UNLOAD)).await;
-    (fake.calls(), outcome.map(|outcome| outcome.scanned_bytes).map_err(|error| format!("{error:#}")))
+    (fake.calls(), outcome.map(|outcome| outcome.scan.bytes).map_err(|error| format!("{error:#}")))
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_athena::config::{Credentials, SharedCredentialsProvider};
 use meterlake_core::config::Config;
-use meterlake_core::engine::{Engine, Rows};
+use meterlake_core::engine::{Engine, Rows, Scan};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -105,8 +105,8 @@ async fn a_statement_goes_over_the_wire_and_back() {
     config.athena.output = "s3://bucket/results".to_owned();
     let engine = AthenaEngine::open(&config, &sdk).await.unwrap();
     let rows = engine.query(&statement("SELECT n FROM t")).await.unwrap();
-    let wanted =
-        Rows { columns: vec!["n".to_owned()], rows: vec![vec![Some("1".to_owned())], vec![None]], scanned_bytes: 42 };
+    let scan = Scan { bytes: 42, cost_usd: "0.00004768".parse().ok() };
+    let wanted = Rows { columns: vec!["n".to_owned()], rows: vec![vec![Some("1".to_owned())], vec![None]], scan };
     assert_eq!(rows, wanted);
 
     let mut asked = asked.lock().unwrap().clone();
