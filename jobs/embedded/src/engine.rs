@@ -5,9 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
 use aws_config::SdkConfig;
-use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::Schema;
-use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, collect, displayable};
 use meterlake_core::catalog::{Catalog, Partition, Table};
@@ -19,11 +17,13 @@ use object_store::buffered::BufWriter;
 
 use crate::ddl::Ddl;
 use crate::dialect;
+use crate::functions::trino_name;
 use crate::lines::{LineFormat, ReadLog};
 use crate::objects::{list, object_path};
 use crate::session::Sessions;
 use crate::statement::{Output, OutputFormat, Parsed, TableRef, parse};
 use crate::table::Reader;
+use crate::text::append_text;
 use crate::write::{ResultColumns, Target, Written, write};
 
 /// Runs Athena's statements on DataFusion.
@@ -33,6 +33,18 @@ pub struct EmbeddedEngine {
     sessions: Sessions,
     /// The folder of tables that are created without a location.
     tables: Location,
+    /// Whether malformed lines are what Athena makes of them.
+    as_athena: bool,
+}
+
+/// Rows, and what Trino calls their columns' types, such as `decimal(10,2)`. What Hive answers (`SHOW`, `DESCRIBE`) is of
+/// its type `string`.
+#[derive(Debug, Clone, Default)]
+pub struct TypedRows {
+    /// The rows.
+    pub rows: Rows,
+    /// A type for each column.
+    pub types: Vec<String>,
 }
 
 /// A query, planned.
@@ -45,7 +57,7 @@ struct Planned {
 
 /// What a statement gave.
 enum Answer {
-    Rows(Rows),
+    Rows(TypedRows),
     /// How many rows it wrote.
     Written(u64),
 }
@@ -68,7 +80,7 @@ impl EmbeddedEngine {
         catalog: Arc<dyn Catalog>,
     ) -> Result<Self> {
         let sessions = Sessions::new(&config.embedded, None)?;
-        Ok(Self { store, catalog, sessions, tables: config.lake.join("tables") })
+        Ok(Self { store, catalog, sessions, tables: config.lake.join("tables"), as_athena: false })
     }
 
     /// The same, which reads and writes buckets with these settings of AWS.
@@ -82,7 +94,23 @@ impl EmbeddedEngine {
         sdk: &SdkConfig,
     ) -> Result<Self> {
         let sessions = Sessions::new(&config.embedded, Some(sdk.clone()))?;
-        Ok(Self { store, catalog, sessions, tables: config.lake.join("tables") })
+        Ok(Self { store, catalog, sessions, tables: config.lake.join("tables"), as_athena: false })
+    }
+
+    /// Makes of malformed lines what Athena makes of them: rows of NULLs or a failure, by the table's settings. It is for
+    /// what stands in for Athena: a lake's own engine leaves such lines out and keeps them.
+    #[must_use]
+    pub fn as_athena(mut self) -> Self {
+        self.as_athena = true;
+        self
+    }
+
+    /// As [`Engine::query`], with the columns' types.
+    ///
+    /// # Errors
+    /// As for [`Engine::query`].
+    pub async fn typed_query(&self, statement: &Statement) -> Result<TypedRows> {
+        self.run(statement).query().await.with_context(|| format!("{} failed", statement.label))
     }
 
     fn run<'a>(&'a self, statement: &'a Statement) -> Run<'a> {
@@ -99,8 +127,7 @@ impl Engine for EmbeddedEngine {
     }
 
     async fn query(&self, statement: &Statement) -> Result<Rows> {
-        let run = self.run(statement);
-        run.query().await.with_context(|| format!("{} failed", statement.label))
+        Ok(self.typed_query(statement).await?.rows)
     }
 }
 
@@ -117,18 +144,19 @@ impl Run<'_> {
         Ok(Outcome { rows, scan: Scan::free(self.log.scanned_bytes()), reads: self.log.reads() })
     }
 
-    async fn query(&self) -> Result<Rows> {
-        let rows = match self.rows_of(parse(&self.statement.sql)?).await? {
+    async fn query(&self) -> Result<TypedRows> {
+        let mut rows = match self.rows_of(parse(&self.statement.sql)?).await? {
             Answer::Rows(rows) => rows,
-            Answer::Written(_) => Rows::default(),
+            Answer::Written(_) => TypedRows::default(),
         };
-        Ok(Rows { scan: Scan::free(self.log.scanned_bytes()), ..rows })
+        rows.rows.scan = Scan::free(self.log.scanned_bytes());
+        Ok(rows)
     }
 
     async fn rows_of(&self, parsed: Parsed) -> Result<Answer> {
         let ddl = self.ddl();
-        Ok(Answer::Rows(match parsed {
-            Parsed::Query(query) => self.rows(&query).await?,
+        let rows = match parsed {
+            Parsed::Query(query) => return self.rows(&query).await.map(Answer::Rows),
             Parsed::Explain { query } => self.explain(&query).await?,
             Parsed::ShowPartitions { table } => ddl.show_partitions(&table).await?,
             Parsed::ShowTables { database, pattern } => ddl.show_tables(database.as_ref(), pattern.as_deref()).await?,
@@ -136,7 +164,9 @@ impl Run<'_> {
             Parsed::ShowDatabases => bail!("the embedded engine does not run SHOW DATABASES"),
             Parsed::ShowCreateTable { .. } => bail!("the embedded engine does not run SHOW CREATE TABLE: use DESCRIBE"),
             other => return self.written_by(other).await.map(Answer::Written),
-        }))
+        };
+        let types = vec!["string".to_owned(); rows.columns.len()];
+        Ok(Answer::Rows(TypedRows { rows, types }))
     }
 
     /// Runs a statement that gives no rows; tells how many it wrote.
@@ -192,6 +222,7 @@ impl Run<'_> {
             objects: self.engine.sessions.objects(),
             log: Arc::clone(&self.log),
             shows_path: rewritten.mentions_path,
+            as_athena: self.engine.as_athena,
         };
         let context = self.engine.sessions.session(reader, &self.statement.database)?;
         let state = context.state();
@@ -201,7 +232,7 @@ impl Run<'_> {
         Ok(Planned { plan, context: context.task_ctx(), schema })
     }
 
-    async fn rows(&self, query: &str) -> Result<Rows> {
+    async fn rows(&self, query: &str) -> Result<TypedRows> {
         let planned = self.plan(query).await?;
         let batches = collect(planned.plan, planned.context).await.map_err(dialect::explain_plan_error)?;
         let columns = planned.schema.fields().iter().map(|field| field.name().clone()).collect();
@@ -209,7 +240,8 @@ impl Run<'_> {
         for batch in &batches {
             append_text(batch, &mut rows)?;
         }
-        Ok(Rows { columns, rows, scan: Scan::default() })
+        let types = planned.schema.fields().iter().map(|field| trino_name(field.data_type())).collect();
+        Ok(TypedRows { rows: Rows { columns, rows, scan: Scan::default() }, types })
     }
 
     async fn explain(&self, query: &str) -> Result<Rows> {
@@ -336,21 +368,6 @@ fn output_format(table: &Table) -> Result<OutputFormat> {
         }
         _ => bail!("the embedded engine does not write the SerDe {} of {}", table.format.serde, table.name),
     })
-}
-
-fn append_text(batch: &RecordBatch, rows: &mut Vec<Vec<Option<String>>>) -> Result<()> {
-    // As Athena prints them.
-    let options = FormatOptions::default().with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.3f"));
-    let columns: Result<Vec<_>, _> =
-        batch.columns().iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options)).collect();
-    let columns = columns?;
-    for row in 0..batch.num_rows() {
-        let cell = |(at, column): (usize, &ArrayFormatter<'_>)| {
-            (!batch.column(at).is_null(row)).then(|| column.value(row).to_string())
-        };
-        rows.push(columns.iter().enumerate().map(cell).collect());
-    }
-    Ok(())
 }
 
 /// Rows written by a statement that writes none.

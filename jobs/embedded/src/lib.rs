@@ -11,6 +11,7 @@ mod objects;
 mod session;
 mod statement;
 mod table;
+mod text;
 mod write;
 
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use meterlake_core::lake::{Lake, require_lake};
 use meterlake_core::store::LocalStore;
 
 pub use catalog::SqliteCatalog;
-pub use engine::EmbeddedEngine;
+pub use engine::{EmbeddedEngine, TypedRows};
 
 /// Opens a lake with this engine: in a local folder, with its catalog inside it, or on S3, with the Glue catalog and what
 /// the AWS SDK finds in the environment.

@@ -24,6 +24,8 @@ mod zone;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub(crate) use type_names::trino_name;
+
 use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::ScalarUDF;

@@ -19,14 +19,15 @@ fn type_of(args: &[ArrayRef]) -> Result<ArrayRef> {
 }
 
 /// What Trino calls a type.
-pub(super) fn trino_name(data_type: &DataType) -> String {
+pub(crate) fn trino_name(data_type: &DataType) -> String {
     match data_type {
         DataType::Null => "unknown".into(),
         DataType::Boolean => "boolean".into(),
         DataType::Int8 => "tinyint".into(),
         DataType::Int16 => "smallint".into(),
         DataType::Int32 => "integer".into(),
-        DataType::Int64 => "bigint".into(),
+        // Trino knows no unsigned integers; what DataFusion counts with them, such as row_number(), is a bigint there.
+        DataType::Int64 | DataType::UInt64 => "bigint".into(),
         DataType::Float32 => "real".into(),
         DataType::Float64 => "double".into(),
         DataType::Decimal128(precision, scale) => format!("decimal({precision},{scale})"),

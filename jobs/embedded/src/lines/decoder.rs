@@ -3,14 +3,14 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringBuilder};
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::SchemaRef;
 use flate2::write::MultiGzDecoder;
 
 use super::log::ObjectLog;
-use super::{Fields, KEPT_LINE_BYTES, LineFormat, MAX_LINE_BYTES, Malformed};
+use super::{Fields, KEPT_LINE_BYTES, LineFormat, MAX_LINE_BYTES, Malformed, OnMalformed};
 
 /// The first bytes of a GZIP object (RFC 1952). The name may say nothing: they decide.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -159,23 +159,39 @@ impl Lines {
     fn line(&mut self, line: &[u8], format: &RowFormat) -> Result<()> {
         self.number += 1;
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.trim_ascii().is_empty() {
+        let on_malformed = format.lines.on_malformed();
+        if on_malformed == OnMalformed::Skip && line.trim_ascii().is_empty() {
             return Ok(());
         }
         match self.read(line, format) {
             Ok(()) => {
-                for (at, column) in self.columns.iter_mut().enumerate() {
-                    column.append_option(self.fields.get(at));
-                }
-                self.rows += 1;
                 self.log.record();
-                if self.rows >= format.batch_size { self.flush(format) } else { Ok(()) }
+                self.append(format)
             }
             Err(problem) => {
                 let kept = String::from_utf8_lossy(&line[..line.len().min(KEPT_LINE_BYTES)]);
-                self.log.malformed(self.number, &kept, &problem)
+                self.log.malformed(self.number, &kept, &problem)?;
+                match on_malformed {
+                    OnMalformed::Skip => Ok(()),
+                    OnMalformed::Nulls => {
+                        self.fields.clear(self.columns.len());
+                        self.append(format)
+                    }
+                    OnMalformed::Fail => {
+                        bail!("HIVE_CURSOR_ERROR: Row is not a valid JSON Object - JSONException: {problem}")
+                    }
+                }
             }
         }
+    }
+
+    /// Appends a row of the fields.
+    fn append(&mut self, format: &RowFormat) -> Result<()> {
+        for (at, column) in self.columns.iter_mut().enumerate() {
+            column.append_option(self.fields.get(at));
+        }
+        self.rows += 1;
+        if self.rows >= format.batch_size { self.flush(format) } else { Ok(()) }
     }
 
     fn read(&mut self, line: &[u8], format: &RowFormat) -> Result<(), Malformed> {

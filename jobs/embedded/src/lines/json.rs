@@ -3,12 +3,13 @@
 use std::fmt;
 
 use anyhow::Result;
-use meterlake_core::catalog::{Column, Parameters};
+use meterlake_core::catalog::{Column, Parameters, StorageFormat};
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Fields, Malformed};
+use super::openx::{self, Key, Value};
+use super::{Fields, Malformed, OnMalformed};
 
 /// Which keys belong to which columns.
 #[derive(Debug, Clone)]
@@ -16,6 +17,9 @@ pub(crate) struct JsonLines {
     /// The key of each of the table's columns, in the table's order.
     keys: Vec<String>,
     case_insensitive: bool,
+    pub(super) on_malformed: OnMalformed,
+    /// Lines that are no JSON are read as OpenX reads them.
+    as_openx: bool,
 }
 
 impl JsonLines {
@@ -24,7 +28,17 @@ impl JsonLines {
         let key =
             |column: &&Column| parameters.get(&format!("mapping.{}", column.name)).unwrap_or(&column.name).clone();
         let case_insensitive = parameters.get("case.insensitive").is_none_or(|text| text != "false");
-        Ok(Self { keys: columns.iter().map(key).collect(), case_insensitive })
+        let keys = columns.iter().map(key).collect();
+        Ok(Self { keys, case_insensitive, on_malformed: OnMalformed::Skip, as_openx: false })
+    }
+
+    /// Makes of a malformed line what Athena makes of it, and a record of one that OpenX can read.
+    pub(super) fn as_athena(mut self, format: &StorageFormat) -> Self {
+        let ignore = format.serde_parameters.get("ignore.malformed.json");
+        let is_ignored = ignore.is_some_and(|text| text.eq_ignore_ascii_case("true"));
+        self.on_malformed = if is_ignored { OnMalformed::Nulls } else { OnMalformed::Fail };
+        self.as_openx = format.serde.starts_with("org.openx.");
+        self
     }
 
     /// Reads a line's object; `wanted[column]` says where the column's value goes, if anywhere.
@@ -37,10 +51,29 @@ impl JsonLines {
         let read = deserializer.deserialize_map(&mut reader).and_then(|()| deserializer.end());
         let has_value = reader.has_value;
         match read {
+            Err(_) if self.as_openx => self.read_as_openx(line, wanted, fields),
             Err(error) => Err(error.to_string()),
-            Ok(()) if !has_value => Err("no column of the table has a value".to_owned()),
+            Ok(()) if !has_value && self.on_malformed == OnMalformed::Skip => {
+                Err("no column of the table has a value".to_owned())
+            }
             Ok(()) => Ok(()),
         }
+    }
+
+    /// A line that is no JSON may still be a record to OpenX.
+    fn read_as_openx(&self, line: &str, wanted: &[Option<usize>], fields: &mut Fields) -> Result<(), Malformed> {
+        fields.clear(wanted.iter().flatten().count());
+        openx::read(line, |key, value| {
+            let column = match key {
+                Key::Name(name) => self.column_of(name, 0),
+                Key::Place(place) => Some(place),
+            };
+            let Some(Some(at)) = column.and_then(|column| wanted.get(column)) else { return };
+            match value {
+                Value::Null => fields.set(*at, None),
+                Value::Text(text) => fields.set(*at, Some(&text)),
+            }
+        })
     }
 
     fn column_of(&self, key: &str, guess: usize) -> Option<usize> {

@@ -1,10 +1,12 @@
 //! Tables of lines: JSON and delimited text, plain or GZIP, read as a stream.
 //!
 //! A line that is no record is skipped, counted, and kept with its object and line number; a blank line is nothing.
+//! Where the engine stands in for Athena, such lines are what Athena makes of them.
 
 mod decoder;
 mod json;
 mod log;
+mod openx;
 mod source;
 mod text;
 
@@ -50,6 +52,33 @@ impl LineFormat {
             _ => bail!("the embedded engine does not read the SerDe {} of {}", table.format.serde, table.name),
         }))
     }
+
+    /// The same, and what is no record becomes what Athena makes of it.
+    pub(crate) fn as_athena(self, table: &Table) -> Self {
+        match self {
+            Self::Json(json) => Self::Json(json.as_athena(&table.format)),
+            // Every line is a record.
+            Self::Text(text) => Self::Text(text),
+        }
+    }
+
+    fn on_malformed(&self) -> OnMalformed {
+        match self {
+            Self::Json(json) => json.on_malformed,
+            Self::Text(_) => OnMalformed::Skip,
+        }
+    }
+}
+
+/// What becomes of a line that is no record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OnMalformed {
+    /// It is left out.
+    Skip,
+    /// It is a row of NULLs, and so is a blank line.
+    Nulls,
+    /// The statement fails. A blank line is a row of NULLs.
+    Fail,
 }
 
 /// Why a line is no record; a few words.

@@ -7,7 +7,7 @@ use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use meterlake_core::catalog::{Column, Parameters};
+use meterlake_core::catalog::{Column, Parameters, StorageFormat};
 use meterlake_core::engine::ObjectRead;
 use meterlake_core::location::Location;
 
@@ -24,10 +24,18 @@ struct Decoded {
 
 /// Decodes an object of a table `(a string, b bigint)`, fed in chunks.
 fn decode(content: &[u8], chunk: usize) -> anyhow::Result<Decoded> {
+    decode_as(content, chunk, json()?)
+}
+
+fn json() -> anyhow::Result<JsonLines> {
     let column = |name: &str| Column { name: name.to_owned(), data_type: "string".to_owned(), comment: None };
     let columns = [column("a"), column("b")];
+    JsonLines::new(&columns.iter().collect::<Vec<_>>(), &Parameters::new())
+}
+
+fn decode_as(content: &[u8], chunk: usize, lines: JsonLines) -> anyhow::Result<Decoded> {
     let format = RowFormat {
-        lines: LineFormat::Json(JsonLines::new(&columns.iter().collect::<Vec<_>>(), &Parameters::new())?),
+        lines: LineFormat::Json(lines),
         wanted: vec![Some(0), Some(1)],
         schema: Arc::new(Schema::new(vec![
             Field::new("a", DataType::Utf8, true),
@@ -108,4 +116,35 @@ fn bytes_that_are_no_text_and_endless_lines_are_malformed() {
     let decoded = decode(&content, 1 << 20).unwrap();
     assert_eq!((decoded.read.records, decoded.read.malformed), (1, 3));
     assert!(decoded.kept[2]["text"].as_str().unwrap().len() < 100_000, "of an endless line only a part is kept");
+}
+
+/// Decodes an object as Athena does, with a SerDe of a name.
+fn decode_as_athena(content: &str, serde: &str, ignores_malformed: bool) -> anyhow::Result<Decoded> {
+    let setting = ("ignore.malformed.json".to_owned(), ignores_malformed.to_string());
+    let format = StorageFormat {
+        input_format: String::new(),
+        output_format: String::new(),
+        serde: serde.to_owned(),
+        serde_parameters: Parameters::from([setting]),
+    };
+    decode_as(content.as_bytes(), 7, json()?.as_athena(&format))
+}
+
+#[test]
+fn to_athena_a_malformed_line_is_a_row_of_nulls_or_the_end() {
+    let (openx, hive) = ("org.openx.data.jsonserde.JsonSerDe", "org.apache.hive.hcatalog.data.JsonSerDe");
+    let lines = "{\"a\":\"x\",\"b\":1}\n{\"a\":\n\nno JSON\n{}\n{\"a\":-}\n";
+    let some = |text: &str| Some(text.to_owned());
+    let decoded = decode_as_athena(lines, openx, true).unwrap();
+    assert_eq!(decoded.a, [some("x"), None, None, None, None, some("-")]);
+    assert_eq!(decoded.b, [Some(1), None, None, None, None, None]);
+    assert_eq!(decoded.read.malformed, 1);
+    // Only OpenX reads the last line.
+    assert_eq!(decode_as_athena(lines, hive, true).unwrap().a, [some("x"), None, None, None, None, None]);
+
+    let error = decode_as_athena(lines, openx, false).err().unwrap().to_string();
+    assert!(error.starts_with("HIVE_CURSOR_ERROR: Row is not a valid JSON Object"), "{error}");
+    let others = lines.replace("{\"a\":\n", "");
+    assert_eq!(decode_as_athena(&others, openx, false).unwrap().a, [some("x"), None, None, None, some("-")]);
+    assert!(decode_as_athena(&others, hive, false).is_err());
 }

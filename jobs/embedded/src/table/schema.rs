@@ -23,6 +23,8 @@ pub(crate) struct Reader {
     pub(crate) log: Arc<ReadLog>,
     /// Whether tables show the hidden column `"$path"`.
     pub(crate) shows_path: bool,
+    /// Whether malformed lines are what Athena makes of them.
+    pub(crate) as_athena: bool,
 }
 
 /// Athena's one catalog; any database may be asked for.

@@ -129,8 +129,17 @@ pub(crate) async fn write(
         let part: Written = task.map_err(|error| anyhow!(error))??;
         written.rows += part.rows;
         written.partitions.extend(part.partitions);
+        require_few(&written)?;
     }
     Ok(written)
+}
+
+/// Refuses more partitions than a statement may write.
+fn require_few(written: &Written) -> Result<()> {
+    if written.partitions.len() > MAX_PARTITIONS {
+        bail!("the statement writes more than {MAX_PARTITIONS} partitions, which Athena refuses too");
+    }
+    Ok(())
 }
 
 /// What one thread writes: a file for each partition that it meets.
@@ -158,9 +167,7 @@ impl Part {
         }
         for (folder, values, rows) in split(&batch, self.keys)? {
             self.written.partitions.insert(folder.clone(), values);
-            if self.written.partitions.len() > MAX_PARTITIONS {
-                bail!("the statement writes more than {MAX_PARTITIONS} partitions, which Athena refuses too");
-            }
+            require_few(&self.written)?;
             self.write_to(folder, rows).await?;
         }
         Ok(())
