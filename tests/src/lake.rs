@@ -57,7 +57,7 @@ pub fn range(from: Hour, to: Hour) -> MergeArgs {
 /// The job's.
 pub async fn run<J: Job>(lake: &Lake, args: &J::Args) -> Result<Vec<Value>> {
     let mut output = Output::keep();
-    J::run(lake, args, &Context { now: Utc::now(), dry_run: false }, &mut output).await?;
+    J::run(lake, args, &Context { now: Utc::now(), dry_run: false, deadline: None }, &mut output).await?;
     Ok(output.into_kept())
 }
 

@@ -6,7 +6,7 @@ use meterlake_core::lake::Lake;
 use meterlake_core::period::{Day, Period};
 use meterlake_core::publish::vacuum_staging;
 use meterlake_core::report::Status;
-use meterlake_core::run::{Context, Job, Output, Progress, selected_periods};
+use meterlake_core::run::{Context, Job, Output, Pace, each, selected_periods};
 use serde::Deserialize;
 
 use crate::job::{self, Options, Work, aggregate_day};
@@ -59,13 +59,8 @@ impl Job for AggregateJob {
         let options = Options { force: args.force, allow_missing: args.allow_missing };
         // An earlier day that fails must not keep the new ones from being built; it is said at the end.
         let lookback = args.lookback.unwrap_or(lake.config.aggregate.lookback);
-        let failures = look_back(lake, *first, lookback, output).await?;
-        let progress = Progress::new(days.len());
-        for day in days {
-            progress.working_on(&day);
-            output.report(&aggregate_day(lake, day, options).await?)?;
-            progress.step();
-        }
+        let failures = look_back(lake, *first, lookback, context, output).await?;
+        each::<Self, _, _>(days, context, output, |day| aggregate_day(lake, day, options)).await?;
         vacuum_staging(lake).await?;
         let count = failures.len();
         match failures.into_iter().next() {
@@ -76,13 +71,24 @@ impl Job for AggregateJob {
 }
 
 /// Builds those earlier days again that were built before and whose hours or SQL changed since.
-async fn look_back(lake: &Lake, first: Day, lookback: u32, output: &mut Output<Report>) -> Result<Vec<anyhow::Error>> {
+async fn look_back(
+    lake: &Lake,
+    first: Day,
+    lookback: u32,
+    context: &Context,
+    output: &mut Output<Report>,
+) -> Result<Vec<anyhow::Error>> {
     let mut failures = Vec::new();
+    let mut pace = Pace::new(context);
     let earliest = first.offset(-i32::try_from(lookback).unwrap_or(i32::MAX));
     for day in Day::range(earliest, first.previous()) {
         let work = Work::look(lake, day).await?;
         if work.is_new() || work.is_fresh() {
             continue;
+        }
+        if !pace.has_time() {
+            tracing::warn!(%day, "there is no time to look back further; the next run does");
+            break;
         }
         // A day that was built without some of its hours may be built so again.
         let options = Options { force: false, allow_missing: work.lacked_hours() };

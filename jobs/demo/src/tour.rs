@@ -156,7 +156,7 @@ async fn merge_all(lake: &Lake, from: Hour, to: Hour) -> Result<Vec<Value>> {
 }
 
 fn context() -> Context {
-    Context { now: Utc::now(), dry_run: false }
+    Context { now: Utc::now(), dry_run: false, deadline: None }
 }
 
 async fn job<J: Job>(lake: &Lake, args: J::Args) -> Result<()> {

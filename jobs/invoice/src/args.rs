@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use meterlake_core::lake::Lake;
 use meterlake_core::location::Location;
 use meterlake_core::period::Month;
-use meterlake_core::run::{Context, Job, Output, Progress, WrongArguments, selected_periods};
+use meterlake_core::run::{Context, Job, Output, WrongArguments, each, selected_periods};
 use serde::Deserialize;
 
 use crate::job::{self, Options, invoice_month};
@@ -76,12 +76,6 @@ impl Job for InvoiceJob {
             }
             return Ok(());
         }
-        let progress = Progress::new(months.len());
-        for month in months {
-            progress.working_on(&month);
-            output.report(&invoice_month(lake, month, &options).await?)?;
-            progress.step();
-        }
-        Ok(())
+        each::<Self, _, _>(months, context, output, |month| invoice_month(lake, month, &options)).await
     }
 }

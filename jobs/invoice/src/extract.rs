@@ -57,6 +57,12 @@ pub(crate) fn meters(plans: &[&Plans]) -> Vec<String> {
     meters.collect::<BTreeSet<&str>>().into_iter().map(str::to_owned).collect()
 }
 
+/// The folder of a month's extracted usage. It lies in a generation of its own, which is never published: a run that joins
+/// the extraction of another must find it whole, also when that one has published and is gone.
+pub(crate) fn usage_folder(usage: &Draft, month: Month) -> Location {
+    usage.folder.join(&format!("_usage/month={month}"))
+}
+
 /// Runs usage_month.sql for a month into the folder of a draft.
 ///
 /// # Errors

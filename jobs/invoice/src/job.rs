@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::args::InvoiceJob;
 use crate::close::{claim, is_unchanged, problems, refuse};
-use crate::extract::{meters, render, too_late as too_late_requests};
+use crate::extract::{meters, render, too_late as too_late_requests, usage_folder};
 use crate::look::{
     DRAFT, FINAL, INVOICES_FOLDER, KEPT_INPUTS, KEPT_PLANS, LINE_ITEMS_FOLDER, STATUS, Work, generation_folder,
     is_final,
@@ -247,7 +247,7 @@ pub(crate) async fn plan(lake: &Lake, month: Month, options: &Options) -> Result
     let statements: Result<Vec<String>> = months
         .map(|month| {
             let columns = make::grain(&plans, month, options.html).columns(&meters(&plans));
-            render(&work, month, columns, make::buckets(&work), &make::usage_folder(&usage, month))
+            render(&work, month, columns, make::buckets(&work), &usage_folder(&usage, month))
         })
         .collect();
     Ok((plan, statements?))

@@ -26,12 +26,6 @@ pub(crate) struct Made {
     pub(crate) scan: Scan,
 }
 
-/// The folder of a month's extracted usage. It lies in a generation of its own, which is never published: a run that joins
-/// the extraction of another must find it whole, also when that one has published and is gone.
-pub(crate) fn usage_folder(usage: &Draft, month: Month) -> Location {
-    usage.folder.join(&format!("_usage/month={month}"))
-}
-
 /// What all buckets share.
 struct Shared {
     heading: Heading,

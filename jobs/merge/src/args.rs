@@ -6,7 +6,7 @@ use meterlake_core::lake::Lake;
 use meterlake_core::period::{Hour, Period};
 use meterlake_core::publish::vacuum_staging;
 use meterlake_core::report::Status;
-use meterlake_core::run::{Context, Job, Output, Progress, selected_periods};
+use meterlake_core::run::{Context, Job, Output, Pace, each, selected_periods};
 use serde::Deserialize;
 
 use crate::inputs::{Inputs, raw_objects};
@@ -56,13 +56,9 @@ impl Job for MergeJob {
         }
         let Some(first) = hours.first() else { return Ok(()) };
         // An earlier hour that fails must not keep the new ones from being merged; it is said at the end.
-        let failures = look_back(lake, *first, lookback, output).await?;
-        let progress = Progress::new(hours.len());
-        for hour in hours {
-            progress.working_on(&hour);
-            output.report(&merge_hour(lake, hour, Options { force: args.force }).await?)?;
-            progress.step();
-        }
+        let failures = look_back(lake, *first, lookback, context, output).await?;
+        let options = Options { force: args.force };
+        each::<Self, _, _>(hours, context, output, |hour| merge_hour(lake, hour, options)).await?;
         vacuum_staging(lake).await?;
         let count = failures.len();
         match failures.into_iter().next() {
@@ -73,8 +69,15 @@ impl Job for MergeJob {
 }
 
 /// Merges those earlier hours again that were merged before and whose files or SQL changed since.
-async fn look_back(lake: &Lake, first: Hour, lookback: u32, output: &mut Output<Report>) -> Result<Vec<anyhow::Error>> {
+async fn look_back(
+    lake: &Lake,
+    first: Hour,
+    lookback: u32,
+    context: &Context,
+    output: &mut Output<Report>,
+) -> Result<Vec<anyhow::Error>> {
     let (mut missed, mut failures) = (Vec::new(), Vec::new());
+    let mut pace = Pace::new(context);
     let earliest = first.offset(-i32::try_from(lookback).unwrap_or(i32::MAX));
     let mut prior = raw_objects(lake, earliest.previous()).await?;
     for hour in Hour::range(earliest, first.previous()) {
@@ -84,6 +87,10 @@ async fn look_back(lake: &Lake, first: Hour, lookback: u32, output: &mut Output<
         if work.is_new() {
             missed.extend((!prior.is_empty()).then_some(hour));
         } else if !work.is_fresh() {
+            if !pace.has_time() {
+                tracing::warn!(%hour, "there is no time to look back further; the next run does");
+                break;
+            }
             match merge_hour(lake, hour, Options::default()).await {
                 Ok(report) if report.status == Status::Unchanged => {}
                 Ok(report) => output.report(&report)?,

@@ -1,10 +1,7 @@
 //! The whole chain, from raw files to invoices, on S3 with the Glue catalog: it gives what it gives in a local folder.
 
-use std::sync::Arc;
-
-use athena_local::{AthenaLocal, WorkGroup, serve};
 use meterlake_aggregate::AggregateJob;
-use meterlake_core::config::{Config, EngineKind};
+use meterlake_core::config::Config;
 use meterlake_core::lake::Lake;
 use meterlake_core::location::Location;
 use meterlake_core::publish::Publication;
@@ -16,9 +13,10 @@ use meterlake_repair::{Args as RepairArgs, RepairJob};
 use meterlake_tables::TablesJob;
 use meterlake_tests::billing::draft;
 use meterlake_tests::lake::{TestLake, counts, hour, run, statuses};
-use meterlake_tests::ministack::{bucket, sdk_config, sdk_config_for};
+use meterlake_tests::ministack::sdk_config;
 use serde_json::Value;
-use tokio::net::TcpListener;
+
+use crate::lakes::{lake_on_athena, lake_on_s3};
 
 const PLANS: &str = "
 currency = 'USD'
@@ -38,29 +36,6 @@ model = 'package'
 size = 1000
 price = '0.01'
 ";
-
-/// A lake in a bucket of its own, with a database of its own: the emulator has one catalog for all.
-async fn lake_on_s3() -> Lake {
-    let root = bucket().await;
-    let (name, _) = root.bucket_and_key().unwrap();
-    let config = Config { database: name.parse().unwrap(), lake: root, ..Config::default() };
-    connect_aws(config, &sdk_config()).await.unwrap()
-}
-
-/// The same on Athena, for which the stand-in answers.
-async fn lake_on_athena() -> Lake {
-    let root = bucket().await;
-    let sdk = sdk_config();
-    let workgroup = WorkGroup { output: Some(root.join("results")), ..WorkGroup::default() };
-    let athena = Arc::new(AthenaLocal::new(&sdk, &sdk, workgroup).unwrap());
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(serve(listener, athena));
-    let (name, _) = root.bucket_and_key().unwrap();
-    let config =
-        Config { database: name.parse().unwrap(), engine: EngineKind::Athena, lake: root, ..Config::default() };
-    meterlake_aws::open(config, &sdk, &sdk_config_for(&endpoint)).await.unwrap()
-}
 
 /// A day of traffic: on time, merged and aggregated; then late files, and all of it again; then invoices.
 async fn chain(lake: &Lake, malformed: f64) -> (Vec<Value>, [String; 3]) {
@@ -125,7 +100,7 @@ async fn a_lake_on_s3_gives_the_invoices_of_a_local_one_byte_for_byte() {
 #[tokio::test(flavor = "multi_thread")]
 async fn athena_gives_the_invoices_of_the_embedded_engine_byte_for_byte() {
     // Without malformed lines: what Athena makes of one, a row of NULLs, the stand-in does not.
-    let (on_athena, local) = (lake_on_athena().await, TestLake::bare().await);
+    let ((on_athena, _), local) = (lake_on_athena().await, TestLake::bare().await);
     let (merged_on_athena, files_on_athena) = chain(&on_athena, 0.0).await;
     let (merged, files) = chain(&local.lake, 0.0).await;
     let all = |reports: &[Value]| reports.iter().map(counts).collect::<Vec<_>>();

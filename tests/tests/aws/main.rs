@@ -7,5 +7,7 @@ mod athena;
 mod chain;
 mod fake;
 mod glue;
+mod join;
+mod lakes;
 mod s3;
 mod s3_failures;

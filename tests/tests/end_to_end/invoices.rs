@@ -350,7 +350,7 @@ async fn a_dry_run_shows_the_sql_and_changes_nothing() {
     let lake = lake().await;
     let before = tree(&lake.folder());
     let mut output = Output::keep();
-    let context = Context { now: chrono::Utc::now(), dry_run: true };
+    let context = Context { now: chrono::Utc::now(), dry_run: true, deadline: None };
     InvoiceJob::run(&lake.lake, &finalize("2023-01"), &context, &mut output).await.unwrap();
     let plan = output.into_kept().remove(0);
     assert!(plan["sql"][0].as_str().unwrap().contains("UNLOAD"), "{plan}");

@@ -101,7 +101,7 @@ async fn a_new_file_is_applied_after_the_old_ones() {
 async fn a_dry_run_prints_the_statements_and_changes_nothing() {
     let lake = TestLake::bare().await;
     let mut output = Output::keep();
-    let context = Context { now: chrono::Utc::now(), dry_run: true };
+    let context = Context { now: chrono::Utc::now(), dry_run: true, deadline: None };
     TablesJob::run(&lake.lake, &Default::default(), &context, &mut output).await.unwrap();
     let plan = output.into_kept();
     let sql = plan[0]["sql"].to_string();

@@ -1,44 +1,75 @@
 //! The Lambda entry: an event in, reports out.
 
+use std::io::Write;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
 use anyhow::{Context as _, Result, anyhow, bail};
 use chrono::{DateTime, Utc};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::{Map, Value};
+use tracing::Instrument;
 
-use super::{Connect, Context, Job, Output, one_line};
+use super::{Connect, Context, Job, Output, metrics, one_line};
 use crate::config::Config;
 use crate::lake::Lake;
+
+/// What is left of an invocation's time when its work is let go: enough to say so before Lambda ends the process.
+const RESERVE: Duration = Duration::from_secs(3);
 
 /// Serves events until Lambda ends the process. The lake is opened once.
 pub(super) async fn serve<J: Job>(connect: Connect) -> Result<()> {
     let lake = connect(Config::load(None, &[])?).await?;
     let lake = &lake;
     let handler = service_fn(move |event: LambdaEvent<Value>| async move {
+        let invocation = tracing::info_span!("invocation", request_id = event.context.request_id);
+        let deadline = Instant::now() + left(event.context.deadline).saturating_sub(RESERVE);
         // The runtime logs what it is given.
         let failed = |error: anyhow::Error| Diagnostic {
             error_type: format!("{}Failed", J::NAME),
             error_message: one_line(&error),
         };
-        handle::<J>(lake, event.payload).await.map_err(failed)
+        handle::<J>(lake, event.payload, deadline).instrument(invocation).await.map_err(failed)
     });
     lambda_runtime::run(handler).await.map_err(|error| anyhow!("the Lambda runtime failed: {error}"))
 }
 
 /// Runs a job for an event; the answer is the list of its reports.
-async fn handle<J: Job>(lake: &Lake, event: Value) -> Result<Vec<Value>> {
+///
+/// # Errors
+/// The event is wrong, the job failed, or its time is up. The next try goes on where this one stopped.
+async fn handle<J: Job>(lake: &Lake, event: Value, deadline: Instant) -> Result<Vec<Value>> {
     let request = Request::parse(event)?;
     let args: J::Args = serde_json::from_value(Value::Object(request.args))
         .with_context(|| format!("the event asks for something that {} does not have", J::NAME))?;
-    let context = Context { now: request.time, dry_run: request.dry_run };
+    let context = Context { now: request.time, dry_run: request.dry_run, deadline: Some(deadline) };
     let mut output = Output::keep();
-    J::run(lake, &args, &context, &mut output).await?;
-    Ok(output.into_kept())
+    let work = J::run(lake, &args, &context, &mut output);
+    let Ok(done) = tokio::time::timeout_at(deadline.into(), work).await else {
+        bail!(
+            "the time of this invocation is up: what was published stays, nothing half-written is visible, and the next \
+             try goes on (it joins a query that still runs on Athena); give the function more time if that happens often"
+        );
+    };
+    let reports = output.into_kept();
+    // Also of what was done before an error.
+    for line in metrics::lines(&reports, request.is_scheduled, Utc::now()) {
+        writeln!(std::io::stdout().lock(), "{line}")?;
+    }
+    done.map(|()| reports)
+}
+
+/// The time until a deadline in milliseconds since 1970, as Lambda gives it.
+fn left(deadline: u64) -> Duration {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Duration::from_millis(deadline).saturating_sub(now)
 }
 
 /// An event, whichever service sent it.
 #[derive(Debug, PartialEq)]
 struct Request {
     time: DateTime<Utc>,
+    /// It works on what is due at that time, and not on a period that it names.
+    is_scheduled: bool,
     dry_run: bool,
     args: Map<String, Value>,
 }
@@ -66,7 +97,7 @@ impl Request {
                 "the event says no time: give `time` or `scheduled_time` like 2023-01-31T07:10:00Z, or name the period"
             ),
         };
-        Ok(Self { time, dry_run, args })
+        Ok(Self { time, is_scheduled: !names_a_period, dry_run, args })
     }
 }
 
@@ -80,12 +111,15 @@ mod tests {
         let time: DateTime<Utc> = "2023-01-31T07:10:00Z".parse().unwrap();
         let rule = json!({"version": "0", "source": "aws.events", "detail-type": "Scheduled Event",
             "time": "2023-01-31T07:10:00Z", "resources": [], "detail": {}});
-        assert_eq!(Request::parse(rule).unwrap(), Request { time, dry_run: false, args: Map::new() });
+        assert_eq!(
+            Request::parse(rule).unwrap(),
+            Request { time, is_scheduled: true, dry_run: false, args: Map::new() }
+        );
         let scheduler = json!({"scheduled_time": "2023-01-31T07:10:00Z", "lookback": 3});
         let request = Request::parse(scheduler).unwrap();
         assert_eq!((request.time, &request.args["lookback"]), (time, &json!(3)));
         let manual = Request::parse(json!({"hour": "2023-01-31T06", "dry_run": true})).unwrap();
-        assert!(manual.dry_run && manual.args.len() == 1);
+        assert!(manual.dry_run && !manual.is_scheduled && manual.args.len() == 1);
     }
 
     #[test]

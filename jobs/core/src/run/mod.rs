@@ -1,12 +1,16 @@
 //! How a job runs: from the command line, or as a Lambda. A job supplies its arguments and its `run`.
 
 mod event;
+mod metrics;
 mod output;
+mod range;
+mod signal;
 mod terminal;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::{Result, anyhow};
 use async_trait::async_trait;
@@ -21,6 +25,8 @@ use crate::lake::Lake;
 use crate::period::Period;
 
 pub use output::{Output, OutputFormat};
+pub use range::{Pace, each};
+pub use signal::stop_signal;
 pub use terminal::{Progress, StatusLine, above_progress, start_logging, start_logging_at};
 
 /// Opens the lake that a configuration names. The binary chooses what stands behind the seams.
@@ -52,6 +58,8 @@ pub struct Context {
     pub now: DateTime<Utc>,
     /// Print the plan and the SQL, change nothing.
     pub dry_run: bool,
+    /// When it has to end, as a Lambda must.
+    pub deadline: Option<Instant>,
 }
 
 /// The arguments were understood but ask for something impossible; the exit code is 2.
@@ -74,6 +82,9 @@ pub struct CommonArgs {
     /// The folder of the SQL files [default: those built into the program]
     #[arg(long, value_name = "FOLDER", global = true)]
     pub sql: Option<String>,
+    /// Stop a query that runs on Athena when this program is stopped; else it runs on, and the next run joins it
+    #[arg(long, global = true)]
+    pub stop_on_exit: bool,
     /// Any other setting of meterlake.toml; may be repeated
     #[arg(long, value_name = "KEY=VALUE", global = true, value_parser = setting)]
     pub set: Vec<Override>,
@@ -87,7 +98,8 @@ impl CommonArgs {
     pub fn config(&self) -> Result<Config> {
         let flags = [("lake", &self.lake), ("engine", &self.engine), ("sql", &self.sql)];
         let flags = flags.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.clone()?)));
-        let overrides: Vec<Override> = self.set.iter().cloned().chain(flags).collect();
+        let stop = self.stop_on_exit.then(|| ("athena.stop_on_exit".to_owned(), true.to_string()));
+        let overrides: Vec<Override> = self.set.iter().cloned().chain(flags).chain(stop).collect();
         Config::load(self.config.as_deref(), &overrides)
     }
 }
@@ -190,10 +202,25 @@ pub fn parse_arguments<P: CommandFactory + FromArgMatches>(command: clap::Comman
 async fn command_line<J: Job>(connect: Connect) -> Result<()> {
     let command = Cli::<J::Args>::command().name(J::NAME).about(J::ABOUT);
     let cli: Cli<J::Args> = parse_arguments(command)?;
-    let lake = connect(cli.common.config()?).await?;
-    let context = Context { now: cli.at.unwrap_or_else(Utc::now), dry_run: cli.dry_run };
+    let context = Context { now: cli.at.unwrap_or_else(Utc::now), dry_run: cli.dry_run, deadline: None };
     let mut output = Output::print(cli.output);
-    J::run(&lake, &cli.job, &context, &mut output).await
+    let work = async {
+        let lake = connect(cli.common.config()?).await?;
+        J::run(&lake, &cli.job, &context, &mut output).await
+    };
+    tokio::select! {
+        biased;
+        done = work => done,
+        signal = stop_signal() => Err(stopped(signal?)),
+    }
+}
+
+/// The work is let go as it stands, as if the program had been killed, which harms nothing.
+fn stopped(signal: &str) -> anyhow::Error {
+    anyhow!(
+        "stopped by {signal}: what was published stays, nothing half-written is visible; run it again to go on (a query \
+         that still runs on Athena is joined then)"
+    )
 }
 
 /// The periods that the arguments ask for: one, a range, or the last complete one.

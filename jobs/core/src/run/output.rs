@@ -72,6 +72,14 @@ impl<R: Serialize + fmt::Display> Output<R> {
         self.put(&Plan { plan, sql: statements.iter().map(String::as_str).collect() })
     }
 
+    /// Takes what stands in place of the reports of periods for which there was no time.
+    ///
+    /// # Errors
+    /// It cannot be printed.
+    pub(super) fn stop(&mut self, stopped: Value) -> Result<()> {
+        self.put(&stopped)
+    }
+
     /// What was kept.
     #[must_use]
     pub fn into_kept(self) -> Vec<Value> {

@@ -1,0 +1,132 @@
+//! Metrics in CloudWatch's embedded metric format: lines of JSON in a Lambda's log, of which CloudWatch makes metrics.
+//!
+//! The format: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value, json};
+
+use crate::period::{Day, Hour, Month, Period};
+
+/// The namespace of all metrics. Their one dimension is `job`.
+const NAMESPACE: &str = "meterlake";
+/// What was done: not told of a period that was found unchanged, whose calls were told of before.
+const DONE: [&str; 3] = ["rows", "duplicates", "malformed"];
+const LAG: &str = "lag_seconds";
+
+/// The lines for the reports of an invocation. `is_scheduled`: it works on what is due now, and so tells how late the
+/// newest period is; a backfill does not.
+pub(super) fn lines(reports: &[Value], is_scheduled: bool, now: DateTime<Utc>) -> Vec<Value> {
+    let ends: Vec<Option<DateTime<Utc>>> = reports.iter().map(end).collect();
+    let newest = ends.iter().flatten().max().copied();
+    let mut lines = Vec::new();
+    for (report, end) in reports.iter().zip(ends) {
+        let mut values = values(report);
+        if let Some(end) = end.filter(|end| is_scheduled && Some(*end) == newest) {
+            values.insert(LAG.to_owned(), json!((now - end).num_seconds().max(0)));
+        }
+        if let (Some(job), false) = (report["job"].as_str(), values.is_empty()) {
+            lines.push(line(job, report, values, now));
+        }
+    }
+    lines
+}
+
+fn values(report: &Value) -> Map<String, Value> {
+    let is_done = report["status"] != "unchanged";
+    let done = DONE.into_iter().filter(|_| is_done);
+    let number = |key: &str| Some((key.to_owned(), report.get(key).filter(|value| value.is_number())?.clone()));
+    done.chain(["scanned_bytes", "duration_ms"]).filter_map(number).collect()
+}
+
+fn line(job: &str, report: &Value, values: Map<String, Value>, now: DateTime<Utc>) -> Value {
+    let metrics: Vec<Value> = values.keys().map(|name| json!({"Name": name, "Unit": unit(name)})).collect();
+    let metrics = json!([{"Namespace": NAMESPACE, "Dimensions": [["job"]], "Metrics": metrics}]);
+    let mut line = json!({
+        "_aws": {"Timestamp": now.timestamp_millis(), "CloudWatchMetrics": metrics},
+        "job": job,
+        "period": report["period"],
+        "status": report["status"],
+    });
+    if let Value::Object(line) = &mut line {
+        line.extend(values);
+    }
+    line
+}
+
+fn unit(name: &str) -> &'static str {
+    match name {
+        "scanned_bytes" => "Bytes",
+        "duration_ms" => "Milliseconds",
+        LAG => "Seconds",
+        _ => "Count",
+    }
+}
+
+/// When a report's period ended; `None` where it has no single one.
+fn end(report: &Value) -> Option<DateTime<Utc>> {
+    let text = report["period"].as_str()?;
+    let hour = text.parse().map(|hour: Hour| hour.end());
+    let day = || text.parse().map(|day: Day| day.end());
+    let month = || text.parse().map(|month: Month| month.end());
+    hour.or_else(|_| day()).or_else(|_| month()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn merged(period: &str, status: &str) -> Value {
+        json!({"job": "merge", "period": period, "status": status, "rows": 7, "duplicates": 1, "malformed": 2,
+            "scanned_bytes": 2714, "duration_ms": 125, "sql": "merge_hour@1"})
+    }
+
+    fn now() -> DateTime<Utc> {
+        "2023-01-31T07:10:00Z".parse().unwrap()
+    }
+
+    #[test]
+    fn a_report_becomes_a_line_that_cloudwatch_reads() {
+        let lines = lines(&[merged("2023-01-31T06", "published")], true, now());
+        let metric = |name: &str, unit: &str| json!({"Name": name, "Unit": unit});
+        let metrics = json!([
+            metric("duplicates", "Count"),
+            metric("duration_ms", "Milliseconds"),
+            metric("lag_seconds", "Seconds"),
+            metric("malformed", "Count"),
+            metric("rows", "Count"),
+            metric("scanned_bytes", "Bytes"),
+        ]);
+        let cloudwatch = json!([{"Namespace": "meterlake", "Dimensions": [["job"]], "Metrics": metrics}]);
+        assert_eq!(
+            lines,
+            [json!({
+                "_aws": {"Timestamp": 1_675_149_000_000_i64, "CloudWatchMetrics": cloudwatch},
+                "job": "merge", "period": "2023-01-31T06", "status": "published", "rows": 7, "duplicates": 1,
+                "malformed": 2, "scanned_bytes": 2714, "duration_ms": 125, "lag_seconds": 600
+            })]
+        );
+    }
+
+    #[test]
+    fn calls_that_were_counted_before_are_not_counted_again() {
+        let lines = lines(&[merged("2023-01-31T06", "unchanged")], false, now());
+        assert_eq!(lines[0].get("rows"), None);
+        assert_eq!(lines[0]["duration_ms"], 125);
+    }
+
+    #[test]
+    fn only_the_newest_period_of_a_scheduled_run_tells_the_lag() {
+        let reports = [merged("2023-01-30T06", "published"), merged("2023-01-31T05", "published")];
+        let lags = |is_scheduled| lines(&reports, is_scheduled, now()).iter().map(|line| line[LAG].as_i64()).collect();
+        let (scheduled, by_hand): (Vec<_>, Vec<_>) = (lags(true), lags(false));
+        assert_eq!((scheduled, by_hand), (vec![None, Some(4200)], vec![None, None]));
+        let day = json!({"job": "aggregate", "period": "2023-01-30", "status": "published"});
+        assert_eq!(lines(&[day], true, now())[0][LAG], 7 * 3600 + 600);
+    }
+
+    #[test]
+    fn what_has_no_numbers_has_no_line() {
+        let reports = [json!({"job": "tables", "sql": "V001", "status": "applied"}), json!({"plan": "x"})];
+        assert!(lines(&reports, true, now()).is_empty());
+    }
+}

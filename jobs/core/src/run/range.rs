@@ -1,0 +1,101 @@
+//! Working on a range of periods: with a progress bar, and within the time that there is.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::{Context, Job, Output, Progress};
+use crate::period::Period;
+
+/// Works on each period in turn and reports it. Where the next one is likely to take longer than there is time, it stops
+/// before it, and the output says which arguments go on.
+///
+/// # Errors
+/// The first of `work`, after which no further period is worked on.
+pub async fn each<J: Job, P: Period, F: Future<Output = Result<J::Report>> + Send>(
+    periods: Vec<P>,
+    context: &Context,
+    output: &mut Output<J::Report>,
+    work: impl Fn(P) -> F + Send,
+) -> Result<()> {
+    let Some(last) = periods.last().copied() else { return Ok(()) };
+    let progress = Progress::new(periods.len());
+    let mut pace = Pace::new(context);
+    for period in periods {
+        if !pace.has_time() {
+            tracing::warn!(from = %period, to = %last, "there is no time for more: go on from here");
+            let go_on = json!({ "from": period.to_string(), "to": last.to_string() });
+            return output.stop(json!({ "job": J::NAME, "status": "stopped", "go_on": go_on }));
+        }
+        progress.working_on(&period);
+        output.report(&work(period).await?)?;
+        progress.step();
+    }
+    Ok(())
+}
+
+/// Tells whether there is time for one more piece of work, by how long those before it took.
+#[derive(Debug)]
+pub struct Pace {
+    deadline: Option<Instant>,
+    begun: Option<Instant>,
+    longest: Duration,
+}
+
+impl Pace {
+    /// Nothing is done yet.
+    #[must_use]
+    pub fn new(context: &Context) -> Self {
+        Self { deadline: context.deadline, begun: None, longest: Duration::ZERO }
+    }
+
+    /// Whether there is time for a piece of work, which then begins. The first is begun in any case: whoever has less
+    /// time than one piece takes would never get on.
+    pub fn has_time(&mut self) -> bool {
+        let now = Instant::now();
+        if let Some(begun) = self.begun {
+            self.longest = self.longest.max(now - begun);
+        }
+        // Half as much again: no two pieces are alike.
+        let needed = self.longest.saturating_mul(3) / 2;
+        let has_time = self.begun.is_none() || self.deadline.is_none_or(|deadline| now + needed < deadline);
+        self.begun = Some(now);
+        has_time
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::Utc;
+
+    fn pace(time_left: Option<Duration>) -> Pace {
+        let deadline = time_left.map(|left| Instant::now() + left);
+        Pace::new(&Context { now: Utc::now(), dry_run: false, deadline })
+    }
+
+    #[test]
+    fn the_first_piece_of_work_is_always_begun() {
+        let mut pace = pace(Some(Duration::ZERO));
+        assert!(pace.has_time());
+        assert!(!pace.has_time());
+    }
+
+    #[test]
+    fn another_is_begun_if_it_will_be_over_in_time() {
+        let mut pace = pace(Some(Duration::from_secs(60)));
+        assert!(pace.has_time() && pace.has_time());
+        pace.longest = Duration::from_secs(39);
+        assert!(pace.has_time());
+        pace.longest = Duration::from_secs(41);
+        assert!(!pace.has_time());
+    }
+
+    #[test]
+    fn without_a_deadline_there_is_always_time() {
+        let mut pace = pace(None);
+        pace.longest = Duration::from_secs(1 << 40);
+        assert!(pace.has_time() && pace.has_time());
+    }
+}
