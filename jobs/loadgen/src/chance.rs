@@ -19,6 +19,8 @@ pub(crate) enum Topic {
     Fate,
     /// Who a user is.
     User,
+    /// What a call to a gateway asks for.
+    Request,
 }
 
 /// The stream of chance for one thing: `major` and `minor` number it within its topic.

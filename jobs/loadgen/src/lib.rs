@@ -1,4 +1,5 @@
-//! Traffic for a lake whose right totals are known beforehand.
+//! Traffic: calls to the sample API behind a gateway ([`gateway`], with a token from [`login`]), or, without any AWS, the
+//! files that such calls leave, whose right totals are known beforehand.
 //!
 //! [`write_files`] writes the objects that Firehose would leave in the raw folders, with whatever goes wrong on the
 //! way (copies, spoiled lines, late objects), and returns the [`Truth`] that every later table must agree with.
@@ -8,10 +9,14 @@ mod call;
 mod chance;
 mod delivery;
 mod fault;
+pub mod gateway;
+mod http;
+pub mod login;
 mod object;
 mod options;
 mod people;
 mod schedule;
+mod secret;
 mod truth;
 
 use anyhow::{Context, Result};
@@ -19,6 +24,7 @@ use meterlake_core::layout::Layout;
 use meterlake_core::store::Store;
 
 pub use crate::options::{Gzip, Late, Options};
+pub use crate::secret::Secret;
 pub use crate::truth::{HourTruth, Totals, Truth, Usage};
 
 use crate::delivery::Delivery;

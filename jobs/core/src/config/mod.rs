@@ -20,8 +20,8 @@ pub use settings::{
 pub const FILE_NAME: &str = "meterlake.toml";
 const PLANS_FILE: &str = "plans.toml";
 const ENVIRONMENT_PREFIX: &str = "METERLAKE_";
-/// Variables of that prefix that are no settings: where the file is, and what to log.
-const NOT_SETTINGS: [&str; 2] = ["METERLAKE_CONFIG", "METERLAKE_LOG"];
+/// Variables of that prefix that are no settings: where the file is, what to log, and what `loadgen` keeps secret.
+const NOT_SETTINGS: [&str; 4] = ["METERLAKE_CONFIG", "METERLAKE_LOG", "METERLAKE_PASSWORD", "METERLAKE_TOKEN"];
 
 /// One setting given on the command line: its key (`tables.raw`) and its value as text.
 pub type Override = (String, String);
