@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use meterlake_core::engine::Rows;
 use serde_json::{Value, json};
 
+use crate::columns::Column;
+use crate::failure::Failure;
 use crate::kind::Kind;
 use crate::wire::Start;
 
@@ -42,21 +43,18 @@ impl State {
     }
 }
 
-/// Why an execution failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Failure {
-    pub(crate) message: String,
-    /// 1: system, 2: user, 3: other.
-    pub(crate) category: i32,
-    /// The number in Athena's list of errors.
-    pub(crate) number: i32,
-    pub(crate) is_retryable: bool,
+/// The rows of a query.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    pub(crate) columns: Vec<Column>,
+    /// NULL is `None`.
+    pub(crate) rows: Vec<Vec<Option<String>>>,
 }
 
 /// What a query gave.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Gave {
-    pub(crate) rows: Arc<Rows>,
+    pub(crate) table: Arc<Table>,
     /// How many rows it wrote.
     pub(crate) written: u64,
     pub(crate) scanned_bytes: u64,
@@ -130,10 +128,24 @@ impl Execution {
         self.request.result_configuration.output_location.as_deref().unwrap_or_default().trim_end_matches('/')
     }
 
-    /// The object that holds the result.
+    /// The object that holds the result, or where it would lie of a statement that writes its rows elsewhere.
     pub(crate) fn output_location(&self) -> String {
-        let ending = if self.kind == Kind::Select { "csv" } else { "txt" };
-        format!("{}/{}.{ending}", self.output(), self.id)
+        match self.kind {
+            Kind::Select => format!("{}.csv", self.result_path()),
+            Kind::Show | Kind::Describe | Kind::Definition => format!("{}.txt", self.result_path()),
+            Kind::CreateTableAs | Kind::Insert | Kind::Unload => self.result_path(),
+        }
+    }
+
+    /// The path of all that Athena writes for it, without the ending.
+    pub(crate) fn result_path(&self) -> String {
+        let folder = if self.kind == Kind::CreateTableAs { "/tables" } else { "" };
+        format!("{}{folder}/{}", self.output(), self.id)
+    }
+
+    /// The object that describes the result's columns.
+    pub(crate) fn metadata_location(&self) -> String {
+        format!("{}.metadata", self.output_location())
     }
 
     /// Athena's `QueryExecution`.
@@ -167,7 +179,7 @@ impl Execution {
             "StatementType": self.kind.statement_type(),
             "SubstatementType": self.kind.substatement_type(&self.request.query_string),
             "ResultConfiguration": { "OutputLocation": self.output_location() },
-            "ResultReuseConfiguration": { "ResultReuseByAgeConfiguration": { "Enabled": false } },
+            "ResultReuseConfiguration": self.request.result_reuse_configuration,
             "QueryExecutionContext": context,
             "Status": status,
             "Statistics": self.statistics(),

@@ -13,8 +13,19 @@ pub struct Faults(Arc<Mutex<Plan>>);
 #[derive(Debug, Default)]
 struct Plan {
     throttles: HashMap<String, u32>,
+    cuts: HashMap<String, VecDeque<Cut>>,
+    unprocessed: usize,
     queue_for: Duration,
     queries: VecDeque<Fault>,
+}
+
+/// When the connection breaks off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// The call has taken no effect.
+    BeforeTheCall,
+    /// The call has taken effect, and nobody is told.
+    AfterTheCall,
 }
 
 /// What goes wrong with a query.
@@ -40,6 +51,16 @@ impl Faults {
         lock(&self.0).throttles.insert(operation.to_owned(), calls);
     }
 
+    /// Breaks the connection off at the next calls of an operation, after those that are to break off already.
+    pub fn cut(&self, operation: &str, calls: usize, cut: Cut) {
+        lock(&self.0).cuts.entry(operation.to_owned()).or_default().extend(std::iter::repeat_n(cut, calls));
+    }
+
+    /// Lets the next `executions` that a `BatchGetQueryExecution` asks for come back as unprocessed.
+    pub fn leave_unprocessed(&self, executions: usize) {
+        lock(&self.0).unprocessed = executions;
+    }
+
     /// Keeps each query that starts from now on in the queue for a time.
     pub fn queue_for(&self, time: Duration) {
         lock(&self.0).queue_for = time;
@@ -61,6 +82,19 @@ impl Faults {
         }
     }
 
+    /// When, if at all, the connection of this call of an operation is to break off.
+    pub(crate) fn cut_of(&self, operation: &str) -> Option<Cut> {
+        lock(&self.0).cuts.get_mut(operation).and_then(VecDeque::pop_front)
+    }
+
+    /// Whether this execution of a batch is to come back as unprocessed.
+    pub(crate) fn is_unprocessed(&self) -> bool {
+        let mut plan = lock(&self.0);
+        let is_unprocessed = plan.unprocessed > 0;
+        plan.unprocessed -= usize::from(is_unprocessed);
+        is_unprocessed
+    }
+
     /// What is in store for a query that starts: its time in the queue, and what goes wrong.
     pub(crate) fn of_query(&self) -> (Duration, Option<Fault>) {
         let mut plan = lock(&self.0);
@@ -79,6 +113,15 @@ mod tests {
         let throttled = [(); 3].map(|()| faults.is_throttled("GetQueryExecution"));
         assert_eq!(throttled, [true, true, false]);
         assert!(!faults.is_throttled("StartQueryExecution"));
+    }
+
+    #[test]
+    fn connections_break_off_in_the_order_that_was_asked_for() {
+        let faults = Faults::default();
+        faults.cut("StartQueryExecution", 1, Cut::AfterTheCall);
+        faults.cut("StartQueryExecution", 1, Cut::BeforeTheCall);
+        let cuts = [(); 3].map(|()| faults.cut_of("StartQueryExecution"));
+        assert_eq!(cuts, [Some(Cut::AfterTheCall), Some(Cut::BeforeTheCall), None]);
     }
 
     #[test]

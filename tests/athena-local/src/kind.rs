@@ -2,6 +2,8 @@
 
 use meterlake_core::location::Location;
 
+use crate::tokens::{Token, Tokens};
+
 /// The kinds of statements that Athena treats differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -23,10 +25,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     pub(crate) fn of(sql: &str) -> Self {
-        let mut words = Tokens(sql).filter_map(|token| match token {
-            Token::Word(word) => Some(word.to_uppercase()),
-            _ => None,
-        });
+        let mut words = Tokens::words(sql);
         match words.next().unwrap_or_default().as_str() {
             "SELECT" | "WITH" | "VALUES" | "TABLE" => Self::Select,
             "INSERT" => Self::Insert,
@@ -56,20 +55,19 @@ impl Kind {
             Self::Select => "SELECT".to_owned(),
             Self::CreateTableAs => "CREATE_TABLE_AS_SELECT".to_owned(),
             Self::Describe => "DESCRIBE_TABLE".to_owned(),
-            Self::Insert | Self::Unload | Self::Show | Self::Definition => {
-                let words = Tokens(sql).filter_map(|token| match token {
-                    Token::Word(word) => Some(word.to_uppercase()),
-                    _ => None,
-                });
-                let wanted = if matches!(self, Self::Insert | Self::Unload) { 1 } else { 2 };
-                words.take(wanted).collect::<Vec<_>>().join("_")
-            }
+            Self::Insert | Self::Unload => Tokens::words(sql).take(1).collect(),
+            Self::Show | Self::Definition => Tokens::words(sql).take(2).collect::<Vec<_>>().join("_"),
         }
     }
 
     /// Whether it gives rows.
     pub(crate) fn gives_rows(self) -> bool {
         matches!(self, Self::Select | Self::Show | Self::Describe)
+    }
+
+    /// Whether it writes rows into files.
+    pub(crate) fn writes_rows(self) -> bool {
+        matches!(self, Self::CreateTableAs | Self::Insert | Self::Unload)
     }
 }
 
@@ -81,102 +79,32 @@ pub(crate) fn target(kind: Kind, sql: &str) -> Option<Location> {
         Kind::Unload => ("TO", true),
         _ => return None,
     };
-    let tokens: Vec<Token<'_>> = Tokens(sql).filter(|token| *token != Token::Sign("=")).collect();
+    let tokens: Vec<Token<'_>> = Tokens::of(sql).map(|(_, token)| token).filter(|token| *token != EQUALS).collect();
     let mut found = tokens.windows(2).filter_map(|pair| match pair {
-        [Token::Word(name), Token::Text(text)] if name.eq_ignore_ascii_case(word) => Some(*text),
+        [name, Token::Text(text)] if name.is(word) => Some(*text),
         _ => None,
     });
     let text = if is_last { found.next_back() } else { found.next() };
     text?.trim_end_matches('/').parse().ok()
 }
 
-/// The table that a CTAS creates, with its database if it names one.
-pub(crate) fn created_table(sql: &str) -> Option<(Option<&str>, &str)> {
-    let is = |token: &Token<'_>, word: &str| matches!(token, Token::Word(found) if found.eq_ignore_ascii_case(word));
-    let mut tokens = Tokens(sql).skip_while(|token| !is(token, "TABLE")).skip(1).peekable();
-    if tokens.peek().is_some_and(|token| is(token, "IF")) {
-        // IF NOT EXISTS
-        tokens.nth(2);
-    }
-    let mut names = Vec::new();
-    while let Some(Token::Word(name) | Token::Quoted(name)) = tokens.next() {
-        names.push(name);
-        if tokens.next() != Some(Token::Sign(".")) {
-            break;
-        }
-    }
-    let table = names.pop()?;
-    Some((names.pop(), table))
-}
+const EQUALS: Token<'static> = Token::Sign("=");
 
-/// Puts parameters in the place of the question marks. `None` if there are not as many of one as of the other.
-pub(crate) fn with_parameters(sql: &str, parameters: &[String]) -> Option<String> {
-    if parameters.is_empty() {
-        return Some(sql.to_owned());
-    }
-    let mut parameters = parameters.iter();
-    let (mut filled, mut tokens, mut from) = (String::new(), Tokens(sql), 0);
-    while let Some(token) = tokens.next() {
-        if token == Token::Sign("?") {
-            let end = sql.len() - tokens.0.len();
-            filled.push_str(&sql[from..end - 1]);
-            filled.push_str(parameters.next()?);
-            from = end;
-        }
-    }
-    filled.push_str(&sql[from..]);
-    parameters.next().is_none().then_some(filled)
-}
-
-/// A piece of a statement; comments and blanks are left out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Token<'a> {
-    Word(&'a str),
-    /// A string, without its quotes.
-    Text(&'a str),
-    /// A name in quotes, without them.
-    Quoted(&'a str),
-    Sign(&'a str),
-}
-
-struct Tokens<'a>(&'a str);
-
-impl<'a> Iterator for Tokens<'a> {
-    type Item = Token<'a>;
-
-    fn next(&mut self) -> Option<Token<'a>> {
-        loop {
-            let rest = self.0.trim_start();
-            let first = rest.chars().next()?;
-            let is_word = |letter: char| letter.is_alphanumeric() || letter == '_';
-            if is_word(first) {
-                let end = rest.find(|letter| !is_word(letter)).unwrap_or(rest.len());
-                self.0 = &rest[end..];
-                return Some(Token::Word(&rest[..end]));
+/// A CTAS that names no folder, with one named.
+pub(crate) fn placed_at(sql: &str, folder: &Location) -> String {
+    let property = format!("external_location = '{folder}/'");
+    let mut tokens = Tokens::of(sql);
+    while let Some((at, token)) = tokens.next() {
+        if token.is("WITH") {
+            // Behind `WITH (`.
+            if let Some((at, Token::Sign("("))) = tokens.next() {
+                return format!("{}{property}, {}", &sql[..=at], &sql[at + 1..]);
             }
-            if let Some(comment) = rest.strip_prefix("--") {
-                self.0 = split(comment, "\n").1;
-            } else if let Some(comment) = rest.strip_prefix("/*") {
-                self.0 = split(comment, "*/").1;
-            } else if first == '\'' {
-                let (text, after) = split(&rest[1..], "'");
-                self.0 = after;
-                return Some(Token::Text(text));
-            } else if let '"' | '`' = first {
-                let (name, after) = split(&rest[1..], &rest[..1]);
-                self.0 = after;
-                return Some(Token::Quoted(name));
-            } else {
-                let (sign, after) = rest.split_at(first.len_utf8());
-                self.0 = after;
-                return Some(Token::Sign(sign));
-            }
+        } else if token.is("AS") {
+            return format!("{}WITH ({property}) {}", &sql[..at], &sql[at..]);
         }
     }
-}
-
-fn split<'a>(text: &'a str, end: &str) -> (&'a str, &'a str) {
-    text.split_once(end).unwrap_or((text, ""))
+    sql.to_owned()
 }
 
 #[cfg(test)]
@@ -211,19 +139,17 @@ mod tests {
     }
 
     #[test]
-    fn the_table_that_is_created_is_found() {
-        assert_eq!(created_table("CREATE TABLE t AS SELECT 1"), Some((None, "t")));
-        assert_eq!(created_table("create table if not exists \"d\".t as select 1"), Some((Some("d"), "t")));
-        assert_eq!(created_table("CREATE TABLE \"c\".\"d\".\"t\" WITH (x = 'y') AS SELECT 1"), Some((Some("d"), "t")));
-    }
-
-    #[test]
-    fn parameters_take_the_place_of_question_marks_outside_of_strings() {
-        let fill = |sql, parameters: &[&str]| {
-            with_parameters(sql, &parameters.iter().map(|&text| text.to_owned()).collect::<Vec<_>>())
-        };
-        assert_eq!(fill("SELECT '?', ?, ? -- ?", &["1", "'a'"]).as_deref(), Some("SELECT '?', 1, 'a' -- ?"));
-        assert_eq!(fill("SELECT ?", &["1", "2"]), None);
-        assert_eq!(fill("SELECT ?, ?", &["1"]), None);
+    fn a_table_without_a_folder_is_given_one() {
+        let folder = "s3://b/tables/id".parse().unwrap();
+        for (sql, expected) in [
+            ("CREATE TABLE t AS SELECT 1", "CREATE TABLE t WITH (external_location = 's3://b/tables/id/') AS SELECT 1"),
+            (
+                "create table if not exists \"with\" with(x = 'y') as with a as (select 1) table a",
+                "create table if not exists \"with\" with(external_location = 's3://b/tables/id/', x = 'y') as with a as \
+                 (select 1) table a",
+            ),
+        ] {
+            assert_eq!(placed_at(sql, &folder), expected);
+        }
     }
 }

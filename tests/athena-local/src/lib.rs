@@ -2,13 +2,18 @@
 //! Glue that somebody else provides.
 
 mod claims;
+mod columns;
 mod execution;
+mod failure;
 mod faults;
 mod kind;
 mod operations;
+mod parameters;
 mod results;
 mod run;
 mod server;
+mod show;
+mod tokens;
 mod wire;
 
 use std::collections::HashMap;
@@ -23,7 +28,7 @@ use meterlake_embedded::EmbeddedEngine;
 use tokio::task::AbortHandle;
 
 pub use self::execution::State;
-pub use self::faults::{Fault, Faults};
+pub use self::faults::{Cut, Fault, Faults};
 pub use self::server::serve;
 
 use self::claims::NoClaims;
@@ -86,15 +91,10 @@ impl AthenaLocal {
     /// # Errors
     /// The engine does not start.
     pub fn new(s3: &SdkConfig, glue: &SdkConfig, workgroup: WorkGroup) -> Result<Self> {
-        let mut config = Config::default();
-        if let Some(output) = &workgroup.output {
-            // A CTAS that does not say where its table lies puts it below the results.
-            config.lake = output.clone();
-        }
         let store = Arc::new(S3Store::new(s3));
         let catalog = Arc::new(GlueCatalog::new(glue, Arc::new(NoClaims)));
-        let engine = Arc::new(EmbeddedEngine::on_aws(&config, store.clone(), catalog.clone(), s3)?);
-        let machine = Machine { engine, store, catalog };
+        let engine = EmbeddedEngine::on_aws(&Config::default(), store.clone(), catalog.clone(), s3)?.as_athena();
+        let machine = Machine { engine, store, catalog, glue: aws_sdk_glue::Client::new(glue) };
         Ok(Self { workgroup, faults: Faults::default(), machine, executions: Mutex::default() })
     }
 

@@ -1,5 +1,7 @@
 //! Amazon Athena on this machine.
 
+use std::io::Write;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -7,37 +9,41 @@ use athena_local::{AthenaLocal, WorkGroup, serve};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use meterlake_core::location::Location;
+use meterlake_core::run::{block_on, exit_code, parse_arguments, start_logging};
 use tokio::net::TcpListener;
-use tracing_subscriber::EnvFilter;
 
-/// A stand-in for Amazon Athena, over an S3 and a Glue on this machine.
+/// A stand-in for Amazon Athena: its JSON protocol, over an S3 and a Glue on this machine
 #[derive(Debug, Parser)]
+#[command(name = "athena-local", version)]
 struct Args {
-    /// The port to listen on, at 127.0.0.1.
+    /// The port to listen on, at 127.0.0.1; 0: a free one, which is printed
     #[arg(long)]
     port: u16,
-    /// The URL of S3.
-    #[arg(long)]
+    /// The URL of S3
+    #[arg(long, value_name = "URL")]
     s3_endpoint: String,
-    /// The URL of Glue.
-    #[arg(long)]
+    /// The URL of Glue
+    #[arg(long, value_name = "URL")]
     glue_endpoint: String,
-    /// Where results go, unless a query says: s3://bucket/results.
-    #[arg(long)]
+    /// Where results go, unless a query says: s3://bucket/results
+    #[arg(long, value_name = "LOCATION")]
     output: Option<Location>,
-    /// The name of the workgroup.
-    #[arg(long, default_value = "primary")]
+    /// Let results go there whatever a query says, and refuse a CTAS that says where its table lies
+    #[arg(long, requires = "output")]
+    enforce_output: bool,
+    /// The name of the workgroup
+    #[arg(long, value_name = "NAME", default_value = "primary")]
     workgroup: String,
-    /// The region that the clients of S3 and Glue name.
+    /// The region that the clients of S3 and Glue name
     #[arg(long, env = "AWS_REGION", default_value = "us-east-1")]
     region: String,
-    /// The access key for S3 and Glue.
-    #[arg(long, env = "AWS_ACCESS_KEY_ID", default_value = "test", hide_env_values = true)]
+    /// The access key for S3 and Glue
+    #[arg(long, value_name = "KEY", env = "AWS_ACCESS_KEY_ID", default_value = "test", hide_env_values = true)]
     access_key: String,
-    /// The secret of the access key.
-    #[arg(long, env = "AWS_SECRET_ACCESS_KEY", default_value = "test", hide_env_values = true)]
+    /// The secret of the access key
+    #[arg(long, value_name = "SECRET", env = "AWS_SECRET_ACCESS_KEY", default_value = "test", hide_env_values = true)]
     secret_key: String,
 }
 
@@ -52,16 +58,26 @@ impl Args {
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .build()
     }
+
+    fn workgroup(&self) -> WorkGroup {
+        WorkGroup {
+            name: self.workgroup.clone(),
+            output: self.output.clone(),
+            is_enforced: self.enforce_output,
+            ..WorkGroup::default()
+        }
+    }
 }
 
-#[tokio::main]
-async fn main() -> Result<()> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,athena_local=info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let args = Args::parse();
-    let workgroup = WorkGroup { name: args.workgroup.clone(), output: args.output.clone(), ..WorkGroup::default() };
-    let athena = AthenaLocal::new(&args.sdk(&args.s3_endpoint), &args.sdk(&args.glue_endpoint), workgroup)?;
-    let listener = TcpListener::bind(("127.0.0.1", args.port)).await.context("cannot listen on the port")?;
-    tracing::info!("listening on {}", listener.local_addr()?);
+fn main() -> ExitCode {
+    start_logging(false);
+    exit_code(block_on(async { run(&parse_arguments::<Args>(Args::command())?).await }))
+}
+
+async fn run(args: &Args) -> Result<()> {
+    let athena = AthenaLocal::new(&args.sdk(&args.s3_endpoint), &args.sdk(&args.glue_endpoint), args.workgroup())?;
+    let listener = TcpListener::bind(("127.0.0.1", args.port));
+    let listener = listener.await.with_context(|| format!("cannot listen on port {}", args.port))?;
+    writeln!(std::io::stdout(), "http://{}", listener.local_addr()?)?;
     serve(listener, Arc::new(athena)).await
 }

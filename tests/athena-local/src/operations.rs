@@ -7,9 +7,11 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use crate::execution::{Execution, Failure, Gave, State};
+use crate::execution::{Execution, Gave, State};
+use crate::failure::Failure;
 use crate::faults::Fault;
 use crate::kind::{Kind, target};
+use crate::parameters::only_statement;
 use crate::wire::{GetWorkGroup, List, Many, One, Refusal, Results, Start};
 use crate::{AthenaLocal, lock, results};
 
@@ -33,6 +35,10 @@ impl AthenaLocal {
                 "1 validation error detected: Value at 'queryString' failed to satisfy constraint: Member must have \
                  length between 1 and {LONGEST_STATEMENT}, it has {length}"
             )));
+        }
+        if only_statement(&request.query_string).is_none() {
+            let sql = &request.query_string;
+            return Err(Refusal::invalid(format!("Only one sql statement is allowed. Got: {sql}")));
         }
         let token = request.client_request_token.take();
         if let Some(token) = &token
@@ -84,9 +90,9 @@ impl AthenaLocal {
         let Some(execution) = started.filter(|execution| execution.state == State::Running) else { return };
         let end = match fault {
             Some(Fault::IsCancelled) => None,
-            Some(Fault::FailsBefore { retryable }) => Some(Err(made_to_fail(retryable))),
+            Some(Fault::FailsBefore { retryable }) => Some(Err(Failure::asked_for(retryable))),
             Some(Fault::FailsAfter { retryable }) => {
-                Some(self.work(&execution).await.and(Err(made_to_fail(retryable))))
+                Some(self.work(&execution).await.and(Err(Failure::asked_for(retryable))))
             }
             None => Some(self.work(&execution).await),
         };
@@ -105,7 +111,7 @@ impl AthenaLocal {
                            'external_location' property to an Athena Workgroup that enforces a centralized output \
                            location for all queries. Please remove the 'external_location' property and resubmit the \
                            query.";
-            return Err(Failure { message: message.to_owned(), category: 2, number: 1100, is_retryable: false });
+            return Err(Failure::user(message));
         }
         self.machine.run(execution).await
     }
@@ -129,7 +135,11 @@ impl AthenaLocal {
         }
         let (mut found, mut missing) = (Vec::new(), Vec::new());
         for id in &request.query_execution_ids {
-            match self.execution(id) {
+            let execution = match self.faults.is_unprocessed() {
+                true => Err(Refusal::new("INTERNAL_FAILURE", "It was not looked up, as it was told to")),
+                false => self.execution(id),
+            };
+            match execution {
                 Ok(execution) => found.push(execution.to_json()),
                 Err(refusal) => missing.push(json!({
                     "QueryExecutionId": id, "ErrorCode": refusal.code, "ErrorMessage": refusal.message,
@@ -207,14 +217,4 @@ impl AthenaLocal {
         let found = lock(&self.executions).by_id.get(id).cloned();
         found.ok_or_else(|| Refusal::invalid(format!("QueryExecution {id} was not found")))
     }
-}
-
-/// A failure that somebody asked for.
-fn made_to_fail(is_retryable: bool) -> Failure {
-    let (category, number, message) = if is_retryable {
-        (1, 401, "GENERIC_INTERNAL_ERROR: the query failed, as it was told to; it may work if it is run again")
-    } else {
-        (2, 1100, "GENERIC_USER_ERROR: the query failed, as it was told to")
-    };
-    Failure { message: message.to_owned(), category, number, is_retryable }
 }

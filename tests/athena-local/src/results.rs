@@ -1,9 +1,9 @@
 //! Results of queries: pages of rows, and the object that holds them all.
 
-use meterlake_core::engine::Rows;
 use serde_json::{Value, json};
 
-use crate::execution::{Execution, State};
+use crate::columns::Column;
+use crate::execution::{Execution, State, Table};
 use crate::kind::Kind;
 use crate::wire::{Refusal, Results};
 
@@ -32,23 +32,23 @@ pub(crate) fn page(execution: &Execution, request: &Results) -> Result<Value, Re
         Some(token) => token.parse::<usize>().map_err(|_| Refusal::invalid("Invalid NextToken"))?,
     };
 
-    let (kind, rows) = (execution.kind, &execution.gave.rows);
+    let Table { columns, rows } = &*execution.gave.table;
     // The names of a SELECT's columns are its first row, and count as one.
-    let header = usize::from(kind == Kind::Select);
-    let total = rows.rows.len() + header;
+    let header = usize::from(execution.kind == Kind::Select);
+    let total = rows.len() + header;
     if from > total {
         return Err(Refusal::invalid("Invalid NextToken"));
     }
     let end = total.min(from + size);
     let row = |at: usize| match at.checked_sub(header) {
-        None => json!({ "Data": rows.columns.iter().map(|name| json!({ "VarCharValue": name })).collect::<Vec<_>>() }),
-        Some(at) => data(kind, &rows.rows[at]),
+        None => data(columns.iter().map(|column| Some(&column.name))),
+        Some(at) => data(rows[at].iter().map(Option::as_ref)),
     };
     let mut answer = json!({
         "UpdateCount": execution.gave.written,
         "ResultSet": {
             "Rows": (from..end).map(row).collect::<Vec<_>>(),
-            "ResultSetMetadata": { "ColumnInfo": columns(rows) },
+            "ResultSetMetadata": { "ColumnInfo": columns.iter().map(Column::to_json).collect::<Vec<_>>() },
         },
     });
     // A full page names a next one, even where that turns out to be empty: Athena does so too.
@@ -58,63 +58,47 @@ pub(crate) fn page(execution: &Execution, request: &Results) -> Result<Value, Re
     Ok(answer)
 }
 
-fn columns(rows: &Rows) -> Vec<Value> {
-    let column = |name: &String| {
-        json!({
-            "CatalogName": "hive", "SchemaName": "", "TableName": "", "Name": name, "Label": name,
-            "Type": "varchar", "Precision": i32::MAX, "Scale": 0, "Nullable": "UNKNOWN", "CaseSensitive": true,
-        })
-    };
-    rows.columns.iter().map(column).collect()
-}
-
-fn data(kind: Kind, row: &[Option<String>]) -> Value {
-    // Athena gives a line of DESCRIBE as one cell.
-    if kind == Kind::Describe {
-        return json!({ "Data": [{ "VarCharValue": line(kind, row) }] });
-    }
-    let cell = |cell: &Option<String>| cell.as_ref().map_or_else(|| json!({}), |text| json!({ "VarCharValue": text }));
-    json!({ "Data": row.iter().map(cell).collect::<Vec<_>>() })
-}
-
-/// A row as a line of text: cells parted by tabs, and filled up with blanks where Hive does so.
-fn line(kind: Kind, row: &[Option<String>]) -> String {
-    let width = if kind == Kind::Describe { 20 } else { 0 };
-    let cells: Vec<String> =
-        row.iter().map(|cell| format!("{:<width$}", cell.as_deref().unwrap_or_default())).collect();
-    cells.join("\t")
+/// A row. A cell that is NULL has no value.
+fn data<'a>(row: impl Iterator<Item = Option<&'a String>>) -> Value {
+    let cell = |cell: Option<&String>| cell.map_or_else(|| json!({}), |text| json!({ "VarCharValue": text }));
+    json!({ "Data": row.map(cell).collect::<Vec<_>>() })
 }
 
 /// The content of the object that holds a result: CSV for a SELECT, lines of text for others.
-pub(crate) fn object(kind: Kind, rows: &Rows) -> String {
+pub(crate) fn object(kind: Kind, table: &Table) -> String {
     if kind != Kind::Select {
-        return rows.rows.iter().map(|row| line(kind, row) + "\n").collect();
+        let line = |row: &Vec<Option<String>>| {
+            row.iter().map(|cell| cell.as_deref().unwrap_or_default()).collect::<Vec<_>>().join("\t") + "\n"
+        };
+        return table.rows.iter().map(line).collect();
     }
     let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
-    let header = rows.columns.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(",");
+    let header = table.columns.iter().map(|column| quoted(&column.name)).collect::<Vec<_>>().join(",");
     // NULL is nothing at all, the empty text a pair of quotes.
     let line = |row: &Vec<Option<String>>| {
         row.iter().map(|cell| cell.as_deref().map(quoted).unwrap_or_default()).collect::<Vec<_>>().join(",")
     };
-    std::iter::once(header).chain(rows.rows.iter().map(line)).map(|line| line + "\n").collect()
+    std::iter::once(header).chain(table.rows.iter().map(line)).map(|line| line + "\n").collect()
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use meterlake_core::engine::Scan;
-
     use super::*;
     use crate::execution::Gave;
     use crate::wire::Start;
 
+    fn columns(names: [&str; 2]) -> Vec<Column> {
+        names.map(|name| Column::new(name, "varchar")).to_vec()
+    }
+
     fn execution(kind: Kind, count: usize) -> Execution {
         let mut execution = Execution::new("id".to_owned(), kind, Start::default());
         let rows = (0..count).map(|n| vec![Some(n.to_string()), None]).collect();
-        let rows = Rows { columns: vec!["n".to_owned(), "x".to_owned()], rows, scan: Scan::default() };
+        let table = Table { columns: columns(["n", "x"]), rows };
         execution.start();
-        execution.succeed(Gave { rows: Arc::new(rows), ..Gave::default() });
+        execution.succeed(Gave { table: Arc::new(table), ..Gave::default() });
         execution
     }
 
@@ -162,11 +146,8 @@ mod tests {
 
     #[test]
     fn the_object_of_a_select_has_all_its_values_in_quotes_but_null() {
-        let rows = Rows {
-            columns: vec!["a".to_owned(), "b".to_owned()],
-            rows: vec![vec![Some("say \"x\"".to_owned()), None], vec![Some(String::new()), Some("1".to_owned())]],
-            scan: Scan::default(),
-        };
+        let rows = vec![vec![Some("say \"x\"".to_owned()), None], vec![Some(String::new()), Some("1".to_owned())]];
+        let rows = Table { columns: columns(["a", "b"]), rows };
         assert_eq!(object(Kind::Select, &rows), "\"a\",\"b\"\n\"say \"\"x\"\"\",\n\"\",\"1\"\n");
         assert_eq!(object(Kind::Show, &rows), "say \"x\"\t\n\t1\n");
     }

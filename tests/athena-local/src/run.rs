@@ -2,108 +2,117 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use meterlake_core::catalog::Catalog;
 use meterlake_core::engine::{Engine, Statement};
 use meterlake_core::location::Location;
-use meterlake_core::names::{Name, TableName};
+use meterlake_core::names::Name;
 use meterlake_core::store::{Store, visible_objects};
+use meterlake_embedded::EmbeddedEngine;
 
-use crate::execution::{Execution, Failure, Gave};
+use crate::columns::{Column, metadata};
+use crate::execution::{Execution, Gave, Table};
+use crate::failure::Failure;
 use crate::kind::{self, Kind};
+use crate::parameters::{only_statement, with_parameters};
 use crate::results;
+use crate::show::Question;
 
 /// What statements run on.
 pub(crate) struct Machine {
-    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) engine: EmbeddedEngine,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) catalog: Arc<dyn Catalog>,
+    pub(crate) glue: aws_sdk_glue::Client,
 }
 
 impl Machine {
     /// Runs an execution's statement, and writes its result.
     pub(crate) async fn run(&self, execution: &Execution) -> Result<Gave, Failure> {
-        let run = async {
-            let sql = kind::with_parameters(&execution.request.query_string, &execution.request.execution_parameters)
-                .context("Incorrect number of parameters")?;
-            // Athena takes one semicolon at the end, the engine none.
-            let sql = sql.trim_end().trim_end_matches(';').to_owned();
-            let target = kind::target(execution.kind, &sql);
-            let database = execution.request.query_execution_context.database.as_deref().unwrap_or("default");
-            let database: Name = database.parse().context("the database's name is none")?;
-            let statement = Statement {
-                label: execution.id.clone(),
-                sql,
-                database: database.clone(),
-                malformed: None,
-                token: None,
-            };
-            let ran = if execution.kind.gives_rows() {
-                self.engine.query(&statement).await.map(|rows| Gave {
-                    scanned_bytes: rows.scan.bytes,
-                    rows: Arc::new(rows),
-                    ..Gave::default()
-                })
-            } else {
-                self.engine.execute(&statement).await.map(|outcome| Gave {
-                    written: if execution.kind == Kind::Unload { 0 } else { outcome.rows },
-                    scanned_bytes: outcome.scan.bytes,
-                    ..Gave::default()
-                })
-            };
-            let mut gave = ran.map_err(|error| told(&error, target.as_ref()))?;
-            let object: Location = execution.output_location().parse()?;
-            self.store.write(&object, results::object(execution.kind, &gave.rows).as_bytes()).await?;
-            if let Some(folder) = self.written_to(execution.kind, target, &statement.sql, &database).await? {
-                gave.manifest = Some(self.manifest(execution, &folder).await?);
-            }
-            Ok::<_, anyhow::Error>(gave)
+        let kind = execution.kind;
+        let request = &execution.request;
+        let sql = only_statement(&request.query_string).unwrap_or(&request.query_string);
+        let mut sql =
+            with_parameters(sql, &request.execution_parameters).map_err(|error| Failure::user(error.to_string()))?;
+        let mut target = kind::target(kind, &sql);
+        if kind == Kind::CreateTableAs && target.is_none() {
+            let folder = location(&execution.result_path())?;
+            sql = kind::placed_at(&sql, &folder);
+            target = Some(folder);
+        }
+        let database = request.query_execution_context.database.as_deref().unwrap_or("default");
+        let database: Name = database.parse().map_err(|error| Failure::user(format!("{error:#}")))?;
+        let statement = Statement {
+            label: execution.id.clone(),
+            sql: sql.trim().to_owned(),
+            database,
+            malformed: None,
+            token: None,
         };
-        run.await.map_err(|error| Failure {
-            message: format!("{error:#}"),
-            // What the engine says of a statement is nearly always about the statement.
-            category: 2,
-            number: 1100,
-            is_retryable: false,
+        let mut gave =
+            self.answer(kind, &statement).await.map_err(|error| Failure::of_engine(&error, target.as_ref()))?;
+        let written = self.write_results(execution, &mut gave, target.as_ref()).await;
+        written.map_err(|error| Failure::user(format!("{error:#}")))?;
+        Ok(gave)
+    }
+
+    async fn answer(&self, kind: Kind, statement: &Statement) -> Result<Gave> {
+        if let Some(question) = Question::of(&statement.sql, &statement.database)? {
+            let found = question.answer(&*self.catalog, self.databases()).await.context("the catalog was asked")?;
+            let columns = found.columns.iter().map(|name| Column::new(name, "string")).collect();
+            // Athena gives a line as one cell, also where it stands for several.
+            let rows = found.lines.into_iter().map(|line| vec![Some(line)]).collect();
+            return Ok(Gave { table: Arc::new(Table { columns, rows }), ..Gave::default() });
+        }
+        if kind.gives_rows() {
+            let found = self.engine.typed_query(statement).await?;
+            let columns = found.rows.columns.iter().zip(&found.types);
+            let columns = columns.map(|(name, data_type)| Column::new(name, data_type)).collect();
+            let scanned_bytes = found.rows.scan.bytes;
+            let table = Arc::new(Table { columns, rows: found.rows.rows });
+            return Ok(Gave { table, scanned_bytes, ..Gave::default() });
+        }
+        let outcome = self.engine.execute(statement).await?;
+        let columns = if kind.writes_rows() { vec![Column::new("rows", "bigint")] } else { Vec::new() };
+        Ok(Gave {
+            table: Arc::new(Table { columns, rows: Vec::new() }),
+            // Athena does not say it of an UNLOAD.
+            written: if kind == Kind::Unload { 0 } else { outcome.rows },
+            scanned_bytes: outcome.scan.bytes,
+            manifest: None,
         })
     }
 
-    /// The folder that a CTAS or an UNLOAD wrote to.
-    async fn written_to(
-        &self,
-        kind: Kind,
-        target: Option<Location>,
-        sql: &str,
-        database: &Name,
-    ) -> Result<Option<Location>> {
-        if target.is_some() || kind != Kind::CreateTableAs {
-            return Ok(target);
+    async fn databases(&self) -> Result<Vec<String>> {
+        let mut pages = self.glue.get_databases().into_paginator().send();
+        let mut names = Vec::new();
+        while let Some(page) = pages.next().await {
+            let databases = page.context("cannot list the databases")?.database_list;
+            names.extend(databases.into_iter().map(|database| database.name));
         }
-        let Some(name) = kind::created_table(sql) else { return Ok(None) };
-        let database = name.0.map_or_else(|| Ok(database.clone()), |name| name.parse())?;
-        let table = self.catalog.table(&TableName::new(database, name.1.parse()?)).await?;
-        Ok(table.map(|table| table.location))
+        names.sort();
+        Ok(names)
     }
 
-    /// Writes down what lies in a folder that was empty before: clients read the files that it names.
-    async fn manifest(&self, execution: &Execution, folder: &Location) -> Result<String> {
-        let objects = visible_objects(&*self.store, folder).await?;
-        let list: String = objects.iter().map(|object| format!("{}\n", object.location)).collect();
-        let manifest = format!("{}/{}-manifest.csv", execution.output(), execution.id);
-        self.store.write(&manifest.parse()?, list.as_bytes()).await?;
-        Ok(manifest)
+    /// Writes the objects that Athena leaves among the results.
+    async fn write_results(&self, execution: &Execution, gave: &mut Gave, target: Option<&Location>) -> Result<()> {
+        if !execution.kind.writes_rows() {
+            let object = results::object(execution.kind, &gave.table);
+            self.store.write(&execution.output_location().parse()?, object.as_bytes()).await?;
+        }
+        if let Some(folder) = target {
+            // The folder was empty before. Clients read the files that the manifest names.
+            let objects = visible_objects(&*self.store, folder).await?;
+            let list: String = objects.iter().map(|object| format!("{}\n", object.location)).collect();
+            let manifest = format!("{}-manifest.csv", execution.result_path());
+            self.store.write(&manifest.parse()?, list.as_bytes()).await?;
+            gave.manifest = Some(manifest);
+        }
+        let metadata = metadata(&execution.id, &gave.table.columns);
+        self.store.write(&execution.metadata_location().parse()?, &metadata).await
     }
 }
 
-/// What Athena would say, where programs look for it; else the engine's own words, without our name of the statement.
-fn told(error: &anyhow::Error, target: Option<&Location>) -> anyhow::Error {
-    let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
-    let said = if causes.is_empty() { error.to_string() } else { causes.join(": ") };
-    match target {
-        Some(folder) if said.contains("is not empty: write to a new one") => anyhow!(
-            "HIVE_PATH_ALREADY_EXISTS: Target directory for table already exists: {folder}. You may need to manually \
-             clean the data at location '{folder}' before retrying. Athena will not delete data in your account."
-        ),
-        _ => anyhow!(said),
-    }
+fn location(text: &str) -> Result<Location, Failure> {
+    text.parse().map_err(|error| Failure::user(format!("{error:#}")))
 }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::AthenaLocal;
+use crate::faults::Cut;
 use crate::wire::Refusal;
 
 /// The longest request: a statement of the longest kind, with every byte of it escaped, and some more.
@@ -30,7 +31,14 @@ pub async fn serve(listener: TcpListener, athena: Arc<AthenaLocal>) -> Result<()
 async fn call(State(athena): State<Arc<AthenaLocal>>, headers: HeaderMap, body: Bytes) -> Response<Body> {
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
     let operation = target.strip_prefix("AmazonAthena.").unwrap_or_default();
+    let cut = athena.faults.cut_of(operation);
+    if cut == Some(Cut::BeforeTheCall) {
+        return broken_off();
+    }
     let answer = dispatch(&athena, operation, &body);
+    if cut == Some(Cut::AfterTheCall) {
+        return broken_off();
+    }
     if let Err(refusal) = &answer {
         tracing::debug!(operation, code = refusal.code, "refused: {}", refusal.message);
     }
@@ -55,6 +63,12 @@ fn dispatch(athena: &Arc<AthenaLocal>, operation: &str, body: &[u8]) -> Result<V
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     serde_json::from_slice(body).map_err(|error| Refusal::new("SerializationException", error.to_string()))
+}
+
+/// A response that ends the connection before the client has read a byte.
+fn broken_off() -> Response<Body> {
+    let error = std::io::Error::other("the connection breaks off, as it was told to");
+    Response::new(Body::from_stream(futures::stream::iter([Err::<Bytes, _>(error)])))
 }
 
 fn respond(answer: Result<Value, Refusal>) -> Response<Body> {

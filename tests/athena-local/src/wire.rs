@@ -1,6 +1,6 @@
 //! Requests and errors, as they come and go over the wire.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// `StartQueryExecution`
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -12,6 +12,7 @@ pub(crate) struct Start {
     pub(crate) result_configuration: ResultConfiguration,
     pub(crate) work_group: Option<String>,
     pub(crate) execution_parameters: Vec<String>,
+    pub(crate) result_reuse_configuration: ResultReuse,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -25,6 +26,21 @@ pub(crate) struct Context {
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct ResultConfiguration {
     pub(crate) output_location: Option<String>,
+}
+
+/// A wish to be given the result of an earlier query. It is kept and never granted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct ResultReuse {
+    pub(crate) result_reuse_by_age_configuration: ResultReuseByAge,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct ResultReuseByAge {
+    pub(crate) enabled: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_age_in_minutes: Option<i32>,
 }
 
 /// `GetQueryExecution`, `StopQueryExecution`
