@@ -10,4 +10,5 @@ pub mod lake;
 pub mod ministack;
 pub mod programs;
 pub mod python;
+pub mod runtime_api;
 pub mod tree;

@@ -38,7 +38,7 @@ price = '0.01'
 ";
 
 /// A day of traffic: on time, merged and aggregated; then late files, and all of it again; then invoices.
-async fn chain(lake: &Lake, malformed: f64) -> (Vec<Value>, [String; 3]) {
+pub(crate) async fn chain(lake: &Lake, malformed: f64) -> (Vec<Value>, [String; 3]) {
     let traffic = Options {
         from: hour("2023-01-31T00"),
         to: hour("2023-01-31T23"),

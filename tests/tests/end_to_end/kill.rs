@@ -1,8 +1,9 @@
 //! SIGKILL at any moment of a run, and the run again.
 
 use std::fs;
+use std::io::Read;
 use std::path::Path;
-use std::process::Child;
+use std::process::{Child, Command};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -89,4 +90,35 @@ async fn what_a_killed_write_leaves_in_a_published_generation_is_vacuumed() {
     sleep(Duration::from_millis(10));
     lake.assert_no_stray("after a killed write").await;
     assert_eq!(lake.calls().await, 1);
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_asked_to_stop_says_so_in_a_line_and_is_gone_on_with() {
+    let lake = TestLake::new().await;
+    let traffic = Options {
+        from: hour("2023-01-31T00"),
+        to: hour("2023-01-31T23"),
+        calls_per_hour: 500,
+        objects_per_hour: 2,
+        ..Options::default()
+    };
+    let truth = write_files(&*lake.lake.store, &lake.lake.layout, &traffic).await.unwrap();
+    let folder = lake.folder().display().to_string();
+    let range = ["--lake", &folder, "--from", "2023-01-31T00", "--to", "2023-01-31T23", "--output", "json"];
+    for signal in ["TERM", "INT"] {
+        let mut child = program("merge", lake.beside.path()).args(range).args(["--force"]).spawn().unwrap();
+        // It is in the middle of its work when it has reported a first hour.
+        let mut first = [0];
+        child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+        let sent = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        let ran = finish(child);
+        let error = ran.error(1);
+        assert!(error.contains("stopped by") && error.contains("run it again to go on"), "{error}");
+        assert!(ran.stdout.lines().count() < 24, "it was over before it was asked to stop");
+    }
+    let merged = Ran::of(program("merge", lake.beside.path()).args(range).output().unwrap()).reports();
+    assert_eq!(merged.iter().map(|report| counts(report).0).sum::<u64>(), truth.totals.calls);
+    lake.assert_no_stray("stopped twice and run again").await;
 }

@@ -18,6 +18,7 @@ mod invoice_edges;
 mod invoice_input;
 mod invoices;
 mod kill;
+mod lambda;
 mod repair;
 mod tables;
 mod truth;

@@ -86,7 +86,11 @@ impl Request {
         if args.contains_key("detail-type") {
             args.clear();
         }
-        let dry_run = args.remove("dry_run").is_some_and(|value| value == Value::Bool(true));
+        let dry_run = match args.remove("dry_run") {
+            None => false,
+            Some(Value::Bool(dry_run)) => dry_run,
+            Some(other) => bail!("the event's `dry_run` is {other}: give true or false"),
+        };
         let names_a_period = ["hour", "day", "month", "from"].iter().any(|key| args.contains_key(*key));
         let time = match time {
             Some(Value::String(text)) => {
