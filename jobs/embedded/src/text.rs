@@ -25,6 +25,8 @@ struct Printer<'a> {
 }
 
 enum Kind<'a> {
+    /// NULLs without a type. Arrow does not count them as NULL.
+    Null,
     /// As Arrow prints them, and something behind.
     Plain(ArrayFormatter<'a>, String),
     Double,
@@ -41,6 +43,7 @@ enum Kind<'a> {
 impl<'a> Printer<'a> {
     fn new(array: &'a ArrayRef) -> Result<Self> {
         let kind = match array.data_type() {
+            DataType::Null => Kind::Null,
             DataType::Float64 => Kind::Double,
             DataType::Float32 => Kind::Float,
             DataType::Binary | DataType::LargeBinary | DataType::BinaryView => {
@@ -79,6 +82,7 @@ impl<'a> Printer<'a> {
             return None;
         }
         Some(match &self.kind {
+            Kind::Null => return None,
             Kind::Plain(formatter, behind) => format!("{}{behind}", formatter.value(row)),
             Kind::Double => {
                 let value = self.array.as_primitive::<Float64Type>().value(row);
@@ -165,6 +169,7 @@ mod tests {
         ] {
             assert_eq!(text(expression).as_deref(), Some(expected), "{expression}");
         }
+        assert_eq!(text("NULL"), None);
         assert_eq!(text("CAST(NULL AS varchar)"), None);
         assert_eq!(text("CAST(NULL AS double)"), None);
     }

@@ -1,5 +1,7 @@
 //! Errors of planning and running, as one line that names what is wrong.
 
+use std::error::Error;
+
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 
@@ -16,7 +18,7 @@ fn explain(error: &DataFusionError) -> String {
         DataFusionError::Collection(errors) if !errors.is_empty() => explain(&errors[0]),
         DataFusionError::External(inner) => match inner.downcast_ref::<DataFusionError>() {
             Some(inner) => explain(inner),
-            None => inner.to_string(),
+            None => with_causes(inner.as_ref()),
         },
         DataFusionError::ArrowError(inner, _) => inner.to_string(),
         DataFusionError::SchemaError(schema, _) => match schema.as_ref() {
@@ -33,6 +35,17 @@ fn explain(error: &DataFusionError) -> String {
         DataFusionError::Plan(message) | DataFusionError::Execution(message) => plain(message),
         other => plain(&other.strip_backtrace()),
     }
+}
+
+/// An error that is none of DataFusion's, and what caused it.
+fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 fn plain(message: &str) -> String {
@@ -68,5 +81,12 @@ mod tests {
         let inner = DataFusionError::Plan("no\nDid you mean 'yes'?\n\nbacktrace: 1".into());
         let error = DataFusionError::Shared(std::sync::Arc::new(inner.context("while planning")));
         assert_eq!(explain_plan_error(error).to_string(), "no");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_with_its_cause() {
+        let error = anyhow::anyhow!("its GZIP data is broken").context("cannot read s3://b/k");
+        let error = explain_plan_error(DataFusionError::External(error.into()));
+        assert_eq!(error.to_string(), "cannot read s3://b/k: its GZIP data is broken");
     }
 }
