@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 /// The programs that the tests run.
-const PROGRAMS: [&str; 7] = ["aggregate", "invoice", "loadgen", "merge", "query", "repair", "tables"];
+const PROGRAMS: [&str; 8] = ["aggregate", "athena-local", "invoice", "loadgen", "merge", "query", "repair", "tables"];
 
 /// What a program said and how it ended.
 #[derive(Debug)]

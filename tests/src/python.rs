@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 /// The interpreter of a virtual environment with all that `requirements.txt` names; made once, in the target folder.
 #[must_use]
@@ -12,9 +12,11 @@ pub fn python() -> &'static Path {
     PYTHON.get_or_init(|| python_with(include_str!("../requirements.txt")))
 }
 
-/// The interpreter of a virtual environment with all that a requirements file's text names; made if it is not there, which
-/// only one thread may do at a time.
-pub(crate) fn python_with(requirements: &str) -> PathBuf {
+/// The interpreter of a virtual environment with all that a requirements file's text names; made if it is not there.
+#[must_use]
+pub fn python_with(requirements: &str) -> PathBuf {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _one = ONE_AT_A_TIME.lock().expect("no other thread failed to make an environment");
     let key = meterlake_core::generation::sha256(requirements.as_bytes());
     let folder = target().join(format!("python-{}", &key[..12]));
     let python = folder.join("bin/python");
@@ -33,7 +35,8 @@ pub(crate) fn python_with(requirements: &str) -> PathBuf {
 }
 
 /// Cargo's target folder.
-pub(crate) fn target() -> PathBuf {
+#[must_use]
+pub fn target() -> PathBuf {
     let test = std::env::current_exe().expect("a test that knows where it is");
     test.ancestors().nth(3).expect("a test in cargo's target folder").to_owned()
 }

@@ -58,7 +58,9 @@ fn in_athenas_words(said: &str, target: Option<&Location>) -> Option<String> {
         let name = name.split(';').next().unwrap_or(name);
         return Some(format!("COLUMN_NOT_FOUND: Column '{name}' cannot be resolved"));
     }
-    if let Some(name) = named("the result has two columns `", "`") {
+    let repeated = named("unique expression names but the expression \"", "\" at position");
+    let repeated = repeated.and_then(|expression| expression.rsplit(" AS ").next());
+    if let Some(name) = repeated.or_else(|| named("the result has two columns `", "`")) {
         return Some(format!("SYNTAX_ERROR: Column name '{name}' specified more than once"));
     }
     if let Some(name) = named("the column `", "`: a table cannot hold a NULL without a type") {
@@ -81,6 +83,10 @@ mod tests {
             ("there is no column x; there are: y, z", "COLUMN_NOT_FOUND: Column 'x' cannot be resolved"),
             ("cannot read s3://b/f/a: HIVE_CURSOR_ERROR: Row", "HIVE_CURSOR_ERROR: Row"),
             ("the result has two columns `a`: name one", "SYNTAX_ERROR: Column name 'a' specified more than once"),
+            (
+                "Projections require unique expression names but the expression \"x + 1 AS a\" at position 0 and \"y AS a\"",
+                "SYNTAX_ERROR: Column name 'a' specified more than once",
+            ),
             (
                 "the column `a`: a table cannot hold a NULL without a type: CAST it",
                 "SYNTAX_ERROR: Column type is unknown: a",

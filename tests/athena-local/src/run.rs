@@ -41,7 +41,8 @@ impl Machine {
             target = Some(folder);
         }
         let database = request.query_execution_context.database.as_deref().unwrap_or("default");
-        let database: Name = database.parse().map_err(|error| Failure::user(format!("{error:#}")))?;
+        // Some clients name it as a statement would: in quotes.
+        let database: Name = database.trim_matches('`').parse().map_err(|error| Failure::user(format!("{error:#}")))?;
         let statement = Statement {
             label: execution.id.clone(),
             sql: sql.trim().to_owned(),

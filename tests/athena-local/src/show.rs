@@ -114,7 +114,7 @@ fn describe(table: &Table) -> Vec<String> {
 
 /// The statement that creates a table as it is.
 fn create_table(table: &Table) -> Vec<String> {
-    let mut lines = vec![format!("CREATE EXTERNAL TABLE `{}`(", table.name)];
+    let mut lines = vec![format!("CREATE EXTERNAL TABLE `{}`(", table.name.table)];
     lines.extend(columns(&table.columns));
     if !table.partition_keys.is_empty() {
         lines.push("PARTITIONED BY ( ".to_owned());

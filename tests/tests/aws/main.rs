@@ -5,6 +5,7 @@
 
 mod athena;
 mod chain;
+mod clients;
 mod fake;
 mod glue;
 mod join;
