@@ -7,6 +7,7 @@ mod athena;
 mod chain;
 mod clients;
 mod fake;
+mod gateway;
 mod glue;
 mod join;
 mod lakes;

@@ -15,7 +15,8 @@ pub(crate) struct GatewayArgs {
     /// The stage's URL (the stack's output RestApiEndpoint), or that of the sample API below it
     #[arg(long, value_name = "URL", value_parser = gateway::endpoint)]
     url: Url,
-    /// The ID token, from `loadgen login`; better given in the environment, which others on this machine cannot see
+    /// The ID token, from `loadgen login` [default: none is sent]; better given in the environment, which others on this
+    /// machine cannot see
     #[arg(long, value_name = "TOKEN", env = "METERLAKE_TOKEN", hide_env_values = true, value_parser = clap::value_parser!(Secret))]
     token: Option<Secret>,
     /// How many calls to make
@@ -43,7 +44,8 @@ impl GatewayArgs {
     pub(crate) fn options(self) -> gateway::Options {
         gateway::Options {
             endpoint: self.url,
-            token: self.token,
+            // A variable that is set to nothing, as by a log-in that failed, is no token.
+            token: self.token.filter(|token| !token.reveal().is_empty()),
             count: self.count,
             concurrency: self.concurrency.into(),
             per_second: self.qps,

@@ -36,8 +36,8 @@ impl LoginArgs {
     /// Who logs in. The password is asked for if it is not given.
     pub(crate) fn user(&self) -> Result<User> {
         let password = match &self.password {
-            Some(password) => password.clone(),
-            None => ask_password()?,
+            Some(password) if !password.reveal().is_empty() => password.clone(),
+            _ => ask_password()?,
         };
         Ok(User { email: self.email.clone(), password })
     }

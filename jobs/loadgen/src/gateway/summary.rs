@@ -68,7 +68,7 @@ impl fmt::Display for Summary {
         if calls < self.planned {
             write!(f, "interrupted after {calls} of {} calls", self.planned)?;
         } else {
-            write!(f, "{calls} calls")?;
+            write!(f, "{calls} {}", if calls == 1 { "call" } else { "calls" })?;
         }
         // A run without calls may take no time that a clock could tell.
         let rate = if calls == 0 { 0.0 } else { calls as f64 / seconds };
