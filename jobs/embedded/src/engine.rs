@@ -34,7 +34,7 @@ pub struct EmbeddedEngine {
     /// The folder of tables that are created without a location.
     tables: Location,
     /// Whether malformed lines are what Athena makes of them.
-    as_athena: bool,
+    like_athena: bool,
 }
 
 /// Rows, and what Trino calls their columns' types, such as `decimal(10,2)`. What Hive answers (`SHOW`, `DESCRIBE`) is of
@@ -80,7 +80,7 @@ impl EmbeddedEngine {
         catalog: Arc<dyn Catalog>,
     ) -> Result<Self> {
         let sessions = Sessions::new(&config.embedded, None)?;
-        Ok(Self { store, catalog, sessions, tables: config.lake.join("tables"), as_athena: false })
+        Ok(Self { store, catalog, sessions, tables: config.lake.join("tables"), like_athena: false })
     }
 
     /// The same, which reads and writes buckets with these settings of AWS.
@@ -94,14 +94,14 @@ impl EmbeddedEngine {
         sdk: &SdkConfig,
     ) -> Result<Self> {
         let sessions = Sessions::new(&config.embedded, Some(sdk.clone()))?;
-        Ok(Self { store, catalog, sessions, tables: config.lake.join("tables"), as_athena: false })
+        Ok(Self { store, catalog, sessions, tables: config.lake.join("tables"), like_athena: false })
     }
 
     /// Makes of malformed lines what Athena makes of them: rows of NULLs or a failure, by the table's settings. It is for
     /// what stands in for Athena: a lake's own engine leaves such lines out and keeps them.
     #[must_use]
-    pub fn as_athena(mut self) -> Self {
-        self.as_athena = true;
+    pub fn like_athena(mut self) -> Self {
+        self.like_athena = true;
         self
     }
 
@@ -222,7 +222,7 @@ impl Run<'_> {
             objects: self.engine.sessions.objects(),
             log: Arc::clone(&self.log),
             shows_path: rewritten.mentions_path,
-            as_athena: self.engine.as_athena,
+            like_athena: self.engine.like_athena,
         };
         let context = self.engine.sessions.session(reader, &self.statement.database)?;
         let state = context.state();

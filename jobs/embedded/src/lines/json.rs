@@ -33,7 +33,7 @@ impl JsonLines {
     }
 
     /// Makes of a malformed line what Athena makes of it, and a record of one that OpenX can read.
-    pub(super) fn as_athena(mut self, format: &StorageFormat) -> Self {
+    pub(super) fn like_athena(mut self, format: &StorageFormat) -> Self {
         let ignore = format.serde_parameters.get("ignore.malformed.json");
         let is_ignored = ignore.is_some_and(|text| text.eq_ignore_ascii_case("true"));
         self.on_malformed = if is_ignored { OnMalformed::Nulls } else { OnMalformed::Fail };

@@ -54,9 +54,9 @@ impl LineFormat {
     }
 
     /// The same, and what is no record becomes what Athena makes of it.
-    pub(crate) fn as_athena(self, table: &Table) -> Self {
+    pub(crate) fn like_athena(self, table: &Table) -> Self {
         match self {
-            Self::Json(json) => Self::Json(json.as_athena(&table.format)),
+            Self::Json(json) => Self::Json(json.like_athena(&table.format)),
             // Every line is a record.
             Self::Text(text) => Self::Text(text),
         }

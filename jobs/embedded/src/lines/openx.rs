@@ -55,8 +55,8 @@ impl<'a> Reader<'a> {
             if rest.starts_with('#') || rest.starts_with("//") {
                 let end = rest.find(['\r', '\n']).unwrap_or(rest.len());
                 self.at += end;
-            } else if rest.starts_with("/*") {
-                let Some(end) = rest[2..].find("*/") else { return Err(self.error("a comment has no end")) };
+            } else if let Some(comment) = rest.strip_prefix("/*") {
+                let Some(end) = comment.find("*/") else { return Err(self.error("a comment has no end")) };
                 self.at += end + 4;
             } else {
                 let next = rest.chars().next();

@@ -119,7 +119,7 @@ fn bytes_that_are_no_text_and_endless_lines_are_malformed() {
 }
 
 /// Decodes an object as Athena does, with a SerDe of a name.
-fn decode_as_athena(content: &str, serde: &str, ignores_malformed: bool) -> anyhow::Result<Decoded> {
+fn decode_like_athena(content: &str, serde: &str, ignores_malformed: bool) -> anyhow::Result<Decoded> {
     let setting = ("ignore.malformed.json".to_owned(), ignores_malformed.to_string());
     let format = StorageFormat {
         input_format: String::new(),
@@ -127,7 +127,7 @@ fn decode_as_athena(content: &str, serde: &str, ignores_malformed: bool) -> anyh
         serde: serde.to_owned(),
         serde_parameters: Parameters::from([setting]),
     };
-    decode_as(content.as_bytes(), 7, json()?.as_athena(&format))
+    decode_as(content.as_bytes(), 7, json()?.like_athena(&format))
 }
 
 #[test]
@@ -135,16 +135,16 @@ fn to_athena_a_malformed_line_is_a_row_of_nulls_or_the_end() {
     let (openx, hive) = ("org.openx.data.jsonserde.JsonSerDe", "org.apache.hive.hcatalog.data.JsonSerDe");
     let lines = "{\"a\":\"x\",\"b\":1}\n{\"a\":\n\nno JSON\n{}\n{\"a\":-}\n";
     let some = |text: &str| Some(text.to_owned());
-    let decoded = decode_as_athena(lines, openx, true).unwrap();
+    let decoded = decode_like_athena(lines, openx, true).unwrap();
     assert_eq!(decoded.a, [some("x"), None, None, None, None, some("-")]);
     assert_eq!(decoded.b, [Some(1), None, None, None, None, None]);
     assert_eq!(decoded.read.malformed, 1);
     // Only OpenX reads the last line.
-    assert_eq!(decode_as_athena(lines, hive, true).unwrap().a, [some("x"), None, None, None, None, None]);
+    assert_eq!(decode_like_athena(lines, hive, true).unwrap().a, [some("x"), None, None, None, None, None]);
 
-    let error = decode_as_athena(lines, openx, false).err().unwrap().to_string();
+    let error = decode_like_athena(lines, openx, false).err().unwrap().to_string();
     assert!(error.starts_with("HIVE_CURSOR_ERROR: Row is not a valid JSON Object"), "{error}");
     let others = lines.replace("{\"a\":\n", "");
-    assert_eq!(decode_as_athena(&others, openx, false).unwrap().a, [some("x"), None, None, None, some("-")]);
-    assert!(decode_as_athena(&others, hive, false).is_err());
+    assert_eq!(decode_like_athena(&others, openx, false).unwrap().a, [some("x"), None, None, None, some("-")]);
+    assert!(decode_like_athena(&others, hive, false).is_err());
 }

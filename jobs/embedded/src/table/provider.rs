@@ -59,7 +59,8 @@ impl HiveTable {
         }
         let columns = Arc::new(Schema::new(fields(&table.columns)?));
         Ok(Self {
-            lines: LineFormat::of(&table)?.map(|lines| if reader.as_athena { lines.as_athena(&table) } else { lines }),
+            lines: LineFormat::of(&table)?
+                .map(|lines| if reader.like_athena { lines.like_athena(&table) } else { lines }),
             keys: Arc::new(Schema::new(keys)),
             schema: TableSchema::builder(columns).with_table_partition_cols(beside).build(),
             table,

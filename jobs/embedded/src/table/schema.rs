@@ -24,7 +24,7 @@ pub(crate) struct Reader {
     /// Whether tables show the hidden column `"$path"`.
     pub(crate) shows_path: bool,
     /// Whether malformed lines are what Athena makes of them.
-    pub(crate) as_athena: bool,
+    pub(crate) like_athena: bool,
 }
 
 /// Athena's one catalog; any database may be asked for.

@@ -5,8 +5,11 @@ use meterlake_core::store::Store;
 
 use super::{StandIn, cells, output, some};
 
-/// Expressions, and for each Athena's type of it with precision and scale, and its text.
-const VALUES: [(&str, (&str, i32, i32), Option<&str>); 16] = [
+/// Athena's name of a type, its precision and its scale.
+type AthenaType = (&'static str, i32, i32);
+
+/// Expressions, and for each its type and its text.
+const VALUES: [(&str, AthenaType, Option<&str>); 16] = [
     ("true", ("boolean", 0, 0), Some("true")),
     ("CAST(1 AS tinyint)", ("tinyint", 3, 0), Some("1")),
     ("CAST(-2 AS smallint)", ("smallint", 5, 0), Some("-2")),
