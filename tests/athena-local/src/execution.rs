@@ -123,6 +123,14 @@ impl Execution {
         self.failure = Some(failure);
     }
 
+    /// Ends it because it scanned more than it may. What it scanned is paid for.
+    pub(crate) fn cut_off(&mut self, scanned_bytes: u64) {
+        if !self.state.is_over() {
+            self.gave.scanned_bytes = scanned_bytes;
+        }
+        self.end(State::Cancelled, Some("Bytes scanned limit was exceeded".to_owned()));
+    }
+
     /// The folder for results.
     pub(crate) fn output(&self) -> &str {
         self.request.result_configuration.output_location.as_deref().unwrap_or_default().trim_end_matches('/')

@@ -47,11 +47,13 @@ pub struct WorkGroup {
     pub output: Option<Location>,
     /// Results go where the workgroup says, whatever a query says, and a CTAS may not say where its table lies.
     pub is_enforced: bool,
+    /// A query that scans more bytes is cancelled, once it has scanned them.
+    pub scan_cutoff: Option<u64>,
 }
 
 impl Default for WorkGroup {
     fn default() -> Self {
-        Self { name: "primary".to_owned(), is_enabled: true, output: None, is_enforced: false }
+        Self { name: "primary".to_owned(), is_enabled: true, output: None, is_enforced: false, scan_cutoff: None }
     }
 }
 

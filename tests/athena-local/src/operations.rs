@@ -98,6 +98,9 @@ impl AthenaLocal {
         };
         self.change(&id, |execution| match end {
             None => execution.end(State::Cancelled, Some("Query cancelled by user".to_owned())),
+            Some(Ok(gave)) if self.workgroup.scan_cutoff.is_some_and(|most| gave.scanned_bytes > most) => {
+                execution.cut_off(gave.scanned_bytes);
+            }
             Some(Ok(gave)) => execution.succeed(gave),
             Some(Err(failure)) => execution.fail(failure),
         });
@@ -193,19 +196,23 @@ impl AthenaLocal {
             Some(output) => json!({ "OutputLocation": output.to_string() }),
             None => json!({}),
         };
+        let mut configuration = json!({
+            "ResultConfiguration": results,
+            "EnforceWorkGroupConfiguration": workgroup.is_enforced,
+            "PublishCloudWatchMetricsEnabled": false,
+            "RequesterPaysEnabled": false,
+            "EngineVersion": {
+                "SelectedEngineVersion": "AUTO",
+                "EffectiveEngineVersion": "Athena engine version 3",
+            },
+        });
+        if let Some(bytes) = workgroup.scan_cutoff {
+            configuration["BytesScannedCutoffPerQuery"] = json!(bytes);
+        }
         Ok(json!({ "WorkGroup": {
             "Name": workgroup.name,
             "State": if workgroup.is_enabled { "ENABLED" } else { "DISABLED" },
-            "Configuration": {
-                "ResultConfiguration": results,
-                "EnforceWorkGroupConfiguration": workgroup.is_enforced,
-                "PublishCloudWatchMetricsEnabled": false,
-                "RequesterPaysEnabled": false,
-                "EngineVersion": {
-                    "SelectedEngineVersion": "AUTO",
-                    "EffectiveEngineVersion": "Athena engine version 3",
-                },
-            },
+            "Configuration": configuration,
         } }))
     }
 

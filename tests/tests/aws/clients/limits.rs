@@ -109,3 +109,19 @@ async fn what_is_wrong_with_a_query_is_said_in_athenas_words() {
         assert!(reason.starts_with(expected), "{sql}: {reason}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_are_quoted_as_in_hive_by_ddl_and_as_in_trino_by_queries() {
+    let stand_in = StandIn::new().await;
+    let create = |column: &str| {
+        format!("CREATE EXTERNAL TABLE t ({column} string) STORED AS PARQUET LOCATION '{}/'", stand_in.root.join("t"))
+    };
+    for column in ["user", "date", "timestamp", "\"user\""] {
+        stand_in.failure(&create(column)).await;
+    }
+    stand_in.succeed(&create("`User`")).await;
+    stand_in.failure("SELECT `user` FROM t").await;
+    // Names have no case, and are kept in lower case.
+    let columns = stand_in.succeed("SELECT \"USER\" FROM T").await;
+    assert_eq!(cells(&stand_in.results(&columns).await), [[some("user")]]);
+}

@@ -10,6 +10,7 @@ from functools import partial
 import pandas
 import pyarrow
 import pyarrow.fs
+import pyarrow.parquet
 from data import CALLS, DATABASE, LITERALS, OUTPUT, ROWS, TEXT, VALUES
 from pyathena import connect
 from pyathena.arrow.cursor import ArrowCursor
@@ -87,6 +88,20 @@ class PlainCursor(unittest.TestCase):
     def test_rows_are_unloaded(self):
         found = cursor().execute(f"UNLOAD ({CALLS}) TO '{OUTPUT}unloaded/' WITH (format = 'PARQUET')")
         self.assertTrue(found.data_manifest_location.endswith(f"{found.query_id}-manifest.csv"))
+        self.assertEqual(self.codec(f"{OUTPUT}unloaded/"), "GZIP")
+
+    def test_a_table_is_compressed_as_asked(self):
+        for name, asked, expected in [("plain", "", "GZIP"), ("small", ", write_compression = 'ZSTD'", "ZSTD")]:
+            folder = f"{OUTPUT}{name}/"
+            properties = f"format = 'PARQUET', external_location = '{folder}'{asked}"
+            cursor().execute(f"CREATE TABLE {name} WITH ({properties}) AS SELECT 1 AS n")
+            self.assertEqual(self.codec(folder), expected)
+
+    def codec(self, folder):
+        s3 = pyarrow.fs.S3FileSystem()
+        (file, *_) = s3.get_file_info(pyarrow.fs.FileSelector(folder.removeprefix("s3://")))
+        with s3.open_input_file(file.path) as content:
+            return pyarrow.parquet.ParquetFile(content).metadata.row_group(0).column(0).compression
 
     def test_the_catalog_is_shown(self):
         self.assertIn((DATABASE,), cursor().execute("SHOW DATABASES").fetchall())

@@ -1,10 +1,10 @@
 //! The workgroup: where results go, and the executions that it lists.
 
 use aws_sdk_athena::error::ProvideErrorMetadata;
-use aws_sdk_athena::types::WorkGroupState;
+use aws_sdk_athena::types::{QueryExecutionState, WorkGroupState};
 use meterlake_core::store::Store;
 
-use super::{StandIn, output, output_to, some};
+use super::{StandIn, output, output_to, reason, some, state};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_workgroup_tells_its_settings() {
@@ -46,6 +46,21 @@ async fn a_workgroup_that_enforces_its_output_lets_no_table_say_where_it_lies() 
     assert_eq!(stand_in.cell("SELECT n FROM t").await, some("1"));
     // An UNLOAD may.
     stand_in.succeed(&format!("UNLOAD (SELECT 1 AS n) TO '{folder}/' WITH (format = 'PARQUET')")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_that_scans_too_much_is_cut_off_and_paid_for() {
+    let stand_in = StandIn::with(|workgroup| workgroup.scan_cutoff = Some(100)).await;
+    let configuration =
+        stand_in.client.get_work_group().work_group("primary").send().await.unwrap().work_group.unwrap();
+    assert_eq!(configuration.configuration().unwrap().bytes_scanned_cutoff_per_query(), Some(100));
+    stand_in.succeed("CREATE TABLE t AS SELECT 1 AS n").await;
+    let execution = stand_in.run("SELECT n FROM t").await;
+    assert_eq!(state(&execution), QueryExecutionState::Cancelled);
+    assert_eq!(reason(&execution), "Bytes scanned limit was exceeded");
+    assert!(execution.statistics().unwrap().data_scanned_in_bytes() > Some(100));
+    // DDL scans nothing.
+    assert_eq!(stand_in.succeed("DESCRIBE t").await.statistics().unwrap().data_scanned_in_bytes(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
