@@ -1,7 +1,8 @@
-//! A tour: a fresh lake of a month's synthetic traffic, every job over it up to final invoices, and a check of every
-//! step against the truth.
+//! A tour: a month of synthetic traffic that arrives in a fresh lake, late files and all, while the schedules are played
+//! in fast motion up to final invoices; and a check of every step against the truth.
 
 mod check;
+mod firehose;
 mod lake;
 mod tour;
 
@@ -10,16 +11,17 @@ use std::process::ExitCode;
 use anyhow::{Result, anyhow};
 use chrono::Utc;
 use clap::{CommandFactory, Parser};
+use meterlake_core::config::BillingConfig;
 use meterlake_core::period::{Month, Period};
 use meterlake_core::run::{CommonArgs, WrongArguments, block_on, exit_code, parse_arguments, start_logging_at};
 
-/// Makes a lake of a month's synthetic traffic, runs every job over it, and checks the result
+/// Plays a month of traffic and schedules in fast motion, up to final invoices, and checks the result
 #[derive(Parser)]
 #[command(name = "demo", version)]
 struct Cli {
     #[command(flatten)]
     common: CommonArgs,
-    /// The month; it and its days of grace must be over
+    /// The month; it and the days until its invoices are final must be over
     #[arg(long, default_value = "2023-01")]
     month: Month,
     /// Calls in an hour, on average
@@ -45,7 +47,8 @@ async fn run() -> Result<()> {
     }
     let mut config = cli.common.config()?;
     lake::make_fresh(&config)?;
-    config.billing.plans = check::plans(&config.lake);
+    // The truth is told by days of UTC, and the schedules are made for the usual days of grace.
+    config.billing = BillingConfig { plans: check::plans(&config.lake), ..BillingConfig::default() };
     let lake = meterlake_embedded::connect(config).await?;
     tour::run(&lake, tour::Traffic { month: cli.month, calls_per_hour: cli.calls_per_hour, seed: cli.seed }).await
 }

@@ -1,23 +1,25 @@
 //! The tour's stations.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io::{Write, stdout};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use chrono::Utc;
-use meterlake_aggregate::{AggregateJob, Args as AggregateArgs};
+use chrono::{TimeDelta, Utc};
 use meterlake_core::lake::Lake;
 use meterlake_core::period::{Day, Hour, Month, Period};
 use meterlake_core::run::{Context, Job, Output, OutputFormat};
-use meterlake_invoice::{Args as InvoiceArgs, InvoiceJob};
-use meterlake_loadgen::{Late, Options, Truth, write_files};
-use meterlake_merge::{Args as MergeArgs, MergeJob};
+use meterlake_loadgen::{Options, Truth};
 use meterlake_query::Report as Table;
-use meterlake_repair::{Args as RepairArgs, RepairJob};
+use meterlake_scheduler::jobs::Reports;
+use meterlake_scheduler::list::{Firing, Schedules};
+use meterlake_scheduler::replay::{Replay, Scene};
 use meterlake_tables::TablesJob;
 use serde_json::Value;
 
 use crate::check;
+use crate::firehose::Firehose;
 
 /// What the month's traffic is like.
 #[derive(Debug, Clone, Copy)]
@@ -27,13 +29,14 @@ pub(crate) struct Traffic {
     pub(crate) seed: u64,
 }
 
-/// Runs every job over a lake of a month's synthetic traffic, up to final invoices, and checks each step against the
-/// truth.
+/// Plays the schedules over a month's synthetic traffic, up to final invoices, and checks each step against the truth.
 pub(crate) async fn run(lake: &Lake, traffic: Traffic) -> Result<()> {
-    let days = Days::of(lake, traffic.month)?;
+    let schedules = Schedules::built_in()?;
+    let last = final_firing(&schedules, traffic.month)?;
+    let days = (Day::containing(traffic.month.start()), Day::containing(last.at).previous());
     let options = Options {
-        from: Hour::containing(days.first.start()),
-        to: Hour::containing(days.last.end()).previous(),
+        from: Hour::containing(days.0.start()),
+        to: Hour::containing(days.1.end()).previous(),
         calls_per_hour: traffic.calls_per_hour,
         objects_per_hour: 2,
         copies: 0.05,
@@ -41,45 +44,38 @@ pub(crate) async fn run(lake: &Lake, traffic: Traffic) -> Result<()> {
         unauthenticated: 0.02,
         legacy: 0.1,
         late_share: 0.02,
-        late: Late::OnTime,
         seed: traffic.seed,
         ..Options::default()
     };
 
-    say(&format!("1. loadgen: the access log of {}, as Firehose would deliver it to {}", days, lake.config.lake))?;
-    tell(&write_files(&*lake.store, &lake.layout, &options).await?)?;
+    say(&format!("1. loadgen: the access log of {} to {}, as Firehose will deliver it", days.0, days.1))?;
+    let (firehose, truth) = Firehose::load(lake, &options).await?;
+    tell(&truth)?;
 
-    say("2. tables: create the tables; repair: register the folders that Firehose made")?;
-    job::<TablesJob>(lake, Default::default()).await?;
-    job::<RepairJob>(lake, RepairArgs { full: true, ..Default::default() }).await?;
-
-    say("3. merge: small files become one typed table of calls, each counted once")?;
-    sum_up("hours", &merge_all(lake, options.from, options.to).await?)?;
-
-    say("4. aggregate: a day of calls becomes usage per user, day, method and path")?;
-    let all_days = AggregateArgs { from: Some(days.first), to: Some(days.last), ..Default::default() };
-    sum_up("days", &quietly::<AggregateJob>(lake, &all_days).await?)?;
-
-    say(&format!("5. invoice: a draft. {}", check::PRICE))?;
+    say("2. tables: create the tables; and a plan file for the invoices")?;
+    let context = Context { now: Utc::now(), dry_run: false, deadline: None };
+    TablesJob::run(lake, &Default::default(), &context, &mut Output::print(OutputFormat::Text)).await?;
     check::write_plans(lake).await?;
-    let month = InvoiceArgs { month: Some(Some(traffic.month)), ..Default::default() };
-    job::<InvoiceJob>(lake, month.clone()).await?;
+    say_indented(&format!("{}.", check::PRICE))?;
 
-    say("6. Some files come late. The next runs find their hours and days, and do those again")?;
-    let truth = write_files(&*lake.store, &lake.layout, &Options { late: Late::LateOnly, ..options.clone() }).await?;
-    let back = u32::try_from(Hour::range(options.from, options.to).count())?;
-    let again = MergeArgs { hour: Some(Some(options.to)), lookback: Some(back), ..Default::default() };
-    sum_up("hours", &quietly::<MergeJob>(lake, &again).await?)?;
-    let again = AggregateArgs { day: Some(Some(days.last)), ..Default::default() };
-    sum_up("days", &quietly::<AggregateJob>(lake, &again).await?)?;
+    let (from, to) = (traffic.month.start(), last.at + TimeDelta::minutes(1));
+    say(&format!(
+        "3. scheduler replay: {} to {} in fast motion. Files arrive, some up to a day late; each job\n   runs when it is \
+         due, and does again what late files have changed",
+        from.format("%Y-%m-%d %H:%M"),
+        to.format("%Y-%m-%d %H:%M")
+    ))?;
+    let mut month = MonthPlayed { firehose, entries: BTreeMap::new(), started: Instant::now() };
+    Replay { lake, schedules: &schedules, from, to, reports: Reports::Keep }.play(&mut month).await?;
+    for entry in &schedules.entries {
+        if let Some(played) = month.entries.get(&entry.name) {
+            say_indented(&played.summary(&entry.name))?;
+        }
+    }
+    let made = month.entries.get(&last.entry.name).and_then(|played| played.last.as_ref());
+    let made = made.context("invoice made no report")?;
 
-    say("7. invoice: final. It never changes again; what came still later would be on the next month's")?;
-    let finalize = InvoiceArgs { finalize: true, ..month };
-    let made = quietly::<InvoiceJob>(lake, &finalize).await?;
-    let made = made.first().context("invoice made no report")?;
-    say_indented(&format!("{} invoices, {}", made["invoices"], made["totals"]))?;
-
-    say("8. Who called most")?;
+    say("4. query: who called most")?;
     let sql = TOP_USERS.replace("usage_daily", lake.layout.usage_daily.name.table.as_str());
     say_indented(&Table(meterlake_query::run(lake, &sql).await?))?;
 
@@ -117,69 +113,76 @@ GROUP BY \"user\"
 ORDER BY calls DESC, \"user\"
 LIMIT 5";
 
-/// The days of a month and those of grace after it.
-struct Days {
-    first: Day,
-    last: Day,
+/// The firing that makes the month's invoices final.
+fn final_firing(schedules: &Schedules, month: Month) -> Result<Firing<'_>> {
+    let is_final = |firing: &Firing<'_>| firing.entry.args.get("finalize") == Some(&Value::Bool(true));
+    let mut firings = schedules.due_after(month.end()).take_while(|firing| firing.at < month.next().end());
+    firings.find(is_final).context("no entry of the schedules makes invoices final")
 }
 
-impl Days {
-    fn of(lake: &Lake, month: Month) -> Result<Self> {
-        let grace = i32::try_from(lake.config.billing.grace_days)?;
-        let last = Day::containing(month.end()).previous();
-        Ok(Self { first: Day::containing(month.start()), last: last.offset(grace) })
+/// The month as it is played.
+struct MonthPlayed {
+    firehose: Firehose,
+    /// What became of each entry of the schedules.
+    entries: BTreeMap<String, Played>,
+    /// When the job that runs now was started.
+    started: Instant,
+}
+
+/// An entry's runs.
+#[derive(Default)]
+struct Played {
+    runs: u64,
+    took: Duration,
+    /// How often each period was done.
+    published: BTreeMap<String, u64>,
+    last: Option<Value>,
+}
+
+impl Scene for MonthPlayed {
+    fn before(&mut self, firing: &Firing<'_>) -> Result<()> {
+        self.firehose.deliver(firing.at)?;
+        self.started = Instant::now();
+        Ok(())
+    }
+
+    fn after(&mut self, firing: &Firing<'_>, reports: Vec<Value>) {
+        let played = self.entries.entry(firing.entry.name.clone()).or_default();
+        played.runs += 1;
+        played.took += self.started.elapsed();
+        for report in reports {
+            let period = report["period"].as_str().unwrap_or_default().to_owned();
+            if report["status"] == "published" {
+                *played.published.entry(period).or_default() += 1;
+            }
+            played.last = Some(report);
+        }
     }
 }
 
-impl Display for Days {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} to {}", self.first, self.last)
+impl Played {
+    fn summary(&self, name: &str) -> String {
+        let plural = if self.runs == 1 { "run " } else { "runs" };
+        let runs = format!("{name:<14} {:>4} {plural} {:>5.1} s", self.runs, self.took.as_secs_f64());
+        let totals = self.last.as_ref().and_then(|report| report["totals"].as_object());
+        if let (Some(last), Some(totals)) = (&self.last, totals) {
+            let totals: Vec<String> = totals
+                .iter()
+                .map(|(currency, total)| format!("{} {currency}", total.as_str().unwrap_or("0")))
+                .collect();
+            return format!(
+                "{runs}  {}: {} invoices, {}",
+                last["period"].as_str().unwrap_or_default(),
+                last["invoices"],
+                totals.join(", ")
+            );
+        }
+        let again: u64 = self.published.values().map(|times| times - 1).sum();
+        if self.published.is_empty() {
+            return runs.trim_end().to_owned();
+        }
+        format!("{runs}  {} periods published, {again} of them again", self.published.len())
     }
-}
-
-/// Merges all hours, in as many runs at once as there are cores: an hour depends on no other's result.
-async fn merge_all(lake: &Lake, from: Hour, to: Hour) -> Result<Vec<Value>> {
-    let hours: Vec<Hour> = Hour::range(from, to).collect();
-    let runs = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut tasks = Vec::new();
-    for share in hours.chunks(hours.len().div_ceil(runs)) {
-        let (Some(from), Some(to)) = (share.first().copied(), share.last().copied()) else { continue };
-        let lake = lake.clone();
-        let args = MergeArgs { from: Some(from), to: Some(to), lookback: Some(0), ..Default::default() };
-        tasks.push(tokio::spawn(async move { quietly::<MergeJob>(&lake, &args).await }));
-    }
-    let mut reports = Vec::new();
-    for task in tasks {
-        reports.extend(task.await??);
-    }
-    Ok(reports)
-}
-
-fn context() -> Context {
-    Context { now: Utc::now(), dry_run: false, deadline: None }
-}
-
-async fn job<J: Job>(lake: &Lake, args: J::Args) -> Result<()> {
-    J::run(lake, &args, &context(), &mut Output::print(OutputFormat::Text)).await
-}
-
-/// Runs a job and gives its reports instead of printing them.
-async fn quietly<J: Job>(lake: &Lake, args: &J::Args) -> Result<Vec<Value>> {
-    let mut output = Output::keep();
-    J::run(lake, args, &context(), &mut output).await?;
-    Ok(output.into_kept())
-}
-
-/// Says what the reports of many periods come to.
-fn sum_up(unit: &str, reports: &[Value]) -> Result<()> {
-    let sum = |key: &str| reports.iter().filter_map(|report| report[key].as_u64()).sum::<u64>();
-    let published = reports.iter().filter(|report| report["status"] == "published").count();
-    say_indented(&format!(
-        "{published} {unit} published, {} rows; left out {} copies and {} malformed lines",
-        sum("rows"),
-        sum("duplicates"),
-        sum("malformed")
-    ))
 }
 
 fn tell(truth: &Truth) -> Result<()> {
