@@ -34,8 +34,10 @@ finally:
 /// How long the emulator may take to start. It takes half a second where nothing else runs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-struct Server {
-    endpoint: String,
+/// A running emulator. It ends with this process.
+pub struct Server {
+    /// The URL of all services.
+    pub endpoint: String,
     /// Kept for its standard input.
     _supervisor: Child,
 }
@@ -44,7 +46,7 @@ struct Server {
 #[must_use]
 pub fn endpoint() -> &'static str {
     static SERVER: OnceLock<Server> = OnceLock::new();
-    &SERVER.get_or_init(start).endpoint
+    &SERVER.get_or_init(|| start(&[])).endpoint
 }
 
 /// Settings of AWS clients that call the emulator, whatever the environment says.
@@ -80,11 +82,17 @@ pub fn s3() -> aws_sdk_s3::Client {
     aws_sdk_s3::Client::from_conf(config.build())
 }
 
-fn start() -> Server {
+/// Starts an emulator of a test's own, with these variables in its environment.
+///
+/// # Panics
+/// It does not start.
+#[must_use]
+pub fn start(environment: &[(&str, &str)]) -> Server {
     let python = python_with(include_str!("../requirements-aws.txt"));
     // Free now. That another process takes it before the emulator does is unlikely enough.
     let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
-    let log = target().join("tmp/ministack.log");
+    static STARTED: AtomicU32 = AtomicU32::new(0);
+    let log = target().join(format!("tmp/ministack-{}.log", STARTED.fetch_add(1, Ordering::Relaxed)));
     fs::create_dir_all(target().join("tmp")).expect("a folder that can be made");
     let output = File::create(&log).expect("a log that can be written");
     let errors = output.try_clone().expect("a log that can be written");
@@ -96,7 +104,8 @@ fn start() -> Server {
         }
     }
     supervisor.args(["-c", SUPERVISOR]).env("GATEWAY_PORT", port.to_string()).env("BIND_HOST", "127.0.0.1");
-    supervisor.env("LOG_LEVEL", "WARNING").stdin(Stdio::piped()).stdout(output).stderr(errors);
+    supervisor.env("LOG_LEVEL", "WARNING").envs(environment.iter().copied());
+    supervisor.stdin(Stdio::piped()).stdout(output).stderr(errors);
     let mut supervisor = supervisor.spawn().expect("Python starts");
 
     let begun = Instant::now();

@@ -82,28 +82,40 @@ pub fn isolate(command: &mut Command, folder: &Path) {
 fn programs() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
-        let test = env::current_exe().expect("a test that knows where it is");
-        // target/debug/deps/end_to_end-0123456789abcdef
-        let folder = test.ancestors().nth(2).expect("a test in cargo's target folder");
-        let target = folder.parent().expect("a test in cargo's target folder");
-        let profile = match folder.file_name().and_then(|name| name.to_str()) {
-            Some("debug") | None => "dev",
-            Some(profile) => profile,
-        };
-        let mut build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut build = cargo_build();
         // Of the whole workspace, as `cargo test` does: a part of it may ask for fewer features, and so for another
         // build of what it shares with the rest.
-        build.args(["build", "--quiet", "--workspace", "--profile", profile, "--target-dir"]).arg(target);
-        build.args(PROGRAMS.iter().flat_map(|program| ["--bin", program]));
-        build.current_dir(env!("CARGO_MANIFEST_DIR"));
-        // What cargo tells this test about its package would make build scripts run again, and all that depends on them.
-        for (name, _) in env::vars_os() {
-            if ["CARGO_MANIFEST_", "CARGO_PKG_"].iter().any(|of_package| name.to_string_lossy().starts_with(of_package))
-            {
-                build.env_remove(name);
-            }
-        }
+        build.arg("--workspace").args(PROGRAMS.iter().flat_map(|program| ["--bin", program]));
         assert!(build.status().expect("cargo").success(), "the programs cannot be built");
-        folder.to_owned()
+        folder()
     })
+}
+
+/// A `cargo build` in the profile and target folder of this test, as from a shell.
+#[must_use]
+pub fn cargo_build() -> Command {
+    let folder = folder();
+    let target = folder.parent().expect("a test in cargo's target folder");
+    let profile = match folder.file_name().and_then(|name| name.to_str()) {
+        Some("debug") | None => "dev",
+        Some(profile) => profile,
+    };
+    let mut build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    build.args(["build", "--quiet", "--profile", profile, "--target-dir"]).arg(target);
+    build.current_dir(env!("CARGO_MANIFEST_DIR"));
+    // What cargo tells this test about its package would make build scripts run again, and all that depends on them.
+    for (name, _) in env::vars_os() {
+        if ["CARGO_MANIFEST_", "CARGO_PKG_"].iter().any(|of_package| name.to_string_lossy().starts_with(of_package)) {
+            build.env_remove(name);
+        }
+    }
+    build
+}
+
+/// Where cargo puts programs of the profile and target folder of this test.
+#[must_use]
+pub fn folder() -> PathBuf {
+    let test = env::current_exe().expect("a test that knows where it is");
+    // target/debug/deps/end_to_end-0123456789abcdef
+    test.ancestors().nth(2).expect("a test in cargo's target folder").to_owned()
 }

@@ -1,0 +1,13 @@
+//! The templates in `infra/`: sound by the tools that know them, in step with the programs, and no wider than the jobs.
+
+// A test that cannot go on fails.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod access_log;
+mod deploy;
+mod deployed;
+mod lint;
+mod named_queries;
+mod settings;
+mod templates;
+mod tools;
