@@ -68,7 +68,7 @@ async fn from_sign_up_to_an_invoice() {
 
     // A month with days that were never aggregated is not made final by itself.
     let refused =
-        stack.scheduled("invoice-final", &format!("{}T12:30:00Z", next_month.with_day(3).unwrap())).unwrap_err();
+        stack.scheduled("invoice-final", &format!("{}T02:00:00Z", next_month.with_day(3).unwrap())).unwrap_err();
     assert!(refused.contains("invoiceFailed"), "{refused}");
     let event =
         json!({"scheduled_time": first, "month": day.format("%Y-%m").to_string(), "finalize": true, "force": true});
