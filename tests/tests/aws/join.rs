@@ -122,7 +122,7 @@ async fn a_query_that_failed_while_nobody_looked_does_not_fail_the_run_that_join
 async fn a_query_that_is_stopped_on_exit_is_begun_again() {
     let (lake, athena) = lake_with_an_hour().await;
     let stopping = on_athena(&lake, Arc::clone(&athena), true).await;
-    athena.faults().queue_for(Duration::from_secs(2));
+    athena.faults().queue_for(Duration::from_secs(60));
     merge_and_be_killed(&stopping, &athena).await;
     athena.faults().queue_for(Duration::ZERO);
     assert_eq!((counts(&merge(&lake).await), ctas(&athena)), ((50, 0, 0), 2));
