@@ -62,7 +62,7 @@ async fn from_sign_up_to_an_invoice() {
     let refused = stack.scheduled("invoice-draft", &first).unwrap_err();
     assert!(refused.contains("there is no plan file at"), "{refused}");
     let (bucket, key) = stack.output("PlansLocation").strip_prefix("s3://").unwrap().split_once('/').unwrap();
-    stack.aws("s3", "put_object", json!({"Bucket": bucket, "Key": key, "Body": PLANS}));
+    stack.emulator.aws("s3", "put_object", json!({"Bucket": bucket, "Key": key, "Body": PLANS}));
     let draft = stack.scheduled("invoice-draft", &first).unwrap();
     assert_eq!((&draft[0]["status"], &draft[0]["invoices"]), (&json!("draft"), &json!(1)), "{draft}");
 
@@ -96,7 +96,7 @@ fn all(reports: &Value, key: &str, value: &str) -> bool {
 fn loadgen(stack: &Deployed, args: &[&str], token: Option<&str>) -> Ran {
     let folder = tempfile::tempdir().unwrap();
     let mut command = program("loadgen", folder.path());
-    stack.calls_emulator(&mut command).args(args).env("METERLAKE_PASSWORD", PASSWORD);
+    stack.emulator.for_program(&mut command).args(args).env("METERLAKE_PASSWORD", PASSWORD);
     if let Some(token) = token {
         command.env("METERLAKE_TOKEN", token);
     }
@@ -116,7 +116,7 @@ fn sign_up(stack: &Deployed) -> String {
 /// The user's unchangeable id.
 fn subject(stack: &Deployed) -> String {
     let user = json!({"UserPoolId": stack.output("UserPoolId"), "Username": EMAIL});
-    let user = stack.aws("cognito-idp", "admin_get_user", user);
+    let user = stack.emulator.aws("cognito-idp", "admin_get_user", user);
     let sub = user["UserAttributes"].as_array().unwrap().iter().find(|attribute| attribute["Name"] == "sub");
     sub.unwrap()["Value"].as_str().unwrap().to_owned()
 }
@@ -151,7 +151,8 @@ fn log(stack: &Deployed, user: &str) -> DateTime<Utc> {
         })
         .collect();
     let stream = stack.output("RestApiAccessLogToFirehoseARN").rsplit('/').next().unwrap();
-    let put = stack.aws("firehose", "put_record_batch", json!({"DeliveryStreamName": stream, "Records": records}));
+    let put =
+        stack.emulator.aws("firehose", "put_record_batch", json!({"DeliveryStreamName": stream, "Records": records}));
     assert_eq!(put["FailedPutCount"], 0, "{put}");
     let keys = stack.keys("json-data/");
     assert!(!keys.is_empty(), "Firehose wrote nothing");

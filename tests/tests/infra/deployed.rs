@@ -36,35 +36,64 @@ print(json.dumps(answer, default=lambda value: value.read().decode() if hasattr(
 /// Prints what a URL gives.
 const FETCH: &str = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read().decode())";
 
+/// The emulator, called as somebody who may do everything.
+pub(crate) struct Emulator(Server);
+
+impl Emulator {
+    /// Starts one, with these variables in its environment.
+    pub(crate) fn start(environment: &[(&str, &str)]) -> Self {
+        Self(ministack::start(environment))
+    }
+
+    /// The URL of all services.
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.0.endpoint
+    }
+
+    /// A call to a service by boto3's name of it.
+    pub(crate) fn aws(&self, service: &str, operation: &str, arguments: Value) -> Value {
+        let mut command = Command::new(python());
+        command.args(["-c", CALL, service, operation, &arguments.to_string()]);
+        serde_json::from_str(&succeed(self.for_program(&mut command))).unwrap()
+    }
+
+    /// Lets a program call it.
+    pub(crate) fn for_program<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.env("AWS_ENDPOINT_URL", self.endpoint()).env("AWS_DEFAULT_REGION", "us-east-1");
+        command.env("AWS_REGION", "us-east-1").env("AWS_EC2_METADATA_DISABLED", "true").env_remove("AWS_PROFILE");
+        command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test").env_remove("AWS_SESSION_TOKEN")
+    }
+}
+
 /// The stack, up and running.
 pub(crate) struct Deployed {
-    server: Server,
+    pub(crate) emulator: Emulator,
     outputs: BTreeMap<String, String>,
 }
 
 impl Deployed {
     pub(crate) async fn new() -> Self {
-        let server = ministack::start(&[("AUTH", "true")]);
+        let emulator = Emulator::start(&[("AUTH", "true")]);
         let folder = tempfile::tempdir().unwrap();
         build(&folder);
-        let mut deployed = Self { server, outputs: BTreeMap::new() };
+        let mut deployed = Self { emulator, outputs: BTreeMap::new() };
         let mut deploy = tool("sam");
         deploy.args(["deploy", "--no-confirm-changeset", "--parameter-overrides", &format!("Architecture={}", host())]);
-        succeed(deployed.calls_emulator(&mut deploy).current_dir(folder.path().join("infra")));
-        let stack = deployed.aws("cloudformation", "describe_stacks", json!({"StackName": "meterlake"}));
+        succeed(deployed.emulator.for_program(&mut deploy).current_dir(folder.path().join("infra")));
+        let stack = deployed.emulator.aws("cloudformation", "describe_stacks", json!({"StackName": "meterlake"}));
         for output in stack["Stacks"][0]["Outputs"].as_array().unwrap() {
             let text = |key: &str| output[key].as_str().unwrap().to_owned();
             deployed.outputs.insert(text("OutputKey"), text("OutputValue"));
         }
         // The bucket takes calls over TLS only, which the emulator holds to as well, and it speaks plain HTTP here.
-        deployed.aws("s3", "delete_bucket_policy", json!({"Bucket": deployed.output("S3DestBucket")}));
+        deployed.emulator.aws("s3", "delete_bucket_policy", json!({"Bucket": deployed.output("S3DestBucket")}));
         deployed.connect_athena().await;
         deployed
     }
 
     /// Starts the stand-in for Athena, and tells the functions where it and the emulator are.
     async fn connect_athena(&self) {
-        let sdk = ministack::sdk_config_for(&self.server.endpoint);
+        let sdk = ministack::sdk_config_for(self.emulator.endpoint());
         let results = format!("s3://{}/athena-results", self.output("S3DestBucket"));
         let workgroup = WorkGroup {
             name: self.output("AthenaWorkGroupName").to_owned(),
@@ -77,12 +106,13 @@ impl Deployed {
         tokio::spawn(serve(listener, athena));
         for job in JOBS {
             let name = format!("meterlake-{job}");
-            let configuration = self.aws("lambda", "get_function_configuration", json!({"FunctionName": name}));
+            let configuration =
+                self.emulator.aws("lambda", "get_function_configuration", json!({"FunctionName": name}));
             let mut variables = configuration["Environment"]["Variables"].clone();
-            variables["AWS_ENDPOINT_URL"] = json!(self.server.endpoint);
+            variables["AWS_ENDPOINT_URL"] = json!(self.emulator.endpoint());
             variables["AWS_ENDPOINT_URL_ATHENA"] = json!(endpoint);
             let update = json!({"FunctionName": name, "Environment": {"Variables": variables}});
-            self.aws("lambda", "update_function_configuration", update);
+            self.emulator.aws("lambda", "update_function_configuration", update);
             self.allow_database(configuration["Role"].as_str().unwrap().rsplit('/').next().unwrap());
         }
     }
@@ -95,7 +125,7 @@ impl Deployed {
             "Resource": "arn:aws:glue:us-east-1:000000000000:table/mydatabase",
         }});
         let policy = json!({"RoleName": role, "PolicyName": "database", "PolicyDocument": policy.to_string()});
-        self.aws("iam", "put_role_policy", policy);
+        self.emulator.aws("iam", "put_role_policy", policy);
     }
 
     /// An output of the stack.
@@ -107,26 +137,12 @@ impl Deployed {
     pub(crate) fn stage(&self) -> String {
         let host = self.output("RestApiEndpoint").strip_prefix("https://").unwrap();
         let api = host.split('.').next().unwrap();
-        format!("{}/restapis/{api}/prod/_user_request_/", self.server.endpoint)
-    }
-
-    /// A call to a service by boto3's name of it.
-    pub(crate) fn aws(&self, service: &str, operation: &str, arguments: Value) -> Value {
-        let mut command = Command::new(python());
-        command.args(["-c", CALL, service, operation, &arguments.to_string()]);
-        serde_json::from_str(&succeed(self.calls_emulator(&mut command))).unwrap()
-    }
-
-    /// A program that calls AWS as somebody who may do everything.
-    pub(crate) fn calls_emulator<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        command.env("AWS_ENDPOINT_URL", &self.server.endpoint).env("AWS_DEFAULT_REGION", "us-east-1");
-        command.env("AWS_REGION", "us-east-1").env("AWS_EC2_METADATA_DISABLED", "true").env_remove("AWS_PROFILE");
-        command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test").env_remove("AWS_SESSION_TOKEN")
+        format!("{}/restapis/{api}/prod/_user_request_/", self.emulator.endpoint())
     }
 
     /// The code that Cognito mailed to the one new user.
     pub(crate) fn mailed_code(&self) -> String {
-        let mails = format!("{}/_ministack/ses/messages", self.server.endpoint);
+        let mails = format!("{}/_ministack/ses/messages", self.emulator.endpoint());
         let mails: Value = serde_json::from_str(&succeed(Command::new(python()).args(["-c", FETCH, &mails]))).unwrap();
         let (_, mails) = mails["messages"].as_object().unwrap().iter().next().unwrap();
         let text = mails[0]["BodyText"].as_str().unwrap();
@@ -136,7 +152,7 @@ impl Deployed {
     /// Invokes a function; gives its answer, or the error that it ended with.
     pub(crate) fn invoke(&self, function: &str, event: &Value) -> Result<Value, String> {
         let call = json!({"FunctionName": function, "Payload": event.to_string()});
-        let answer = self.aws("lambda", "invoke", call);
+        let answer = self.emulator.aws("lambda", "invoke", call);
         let payload = answer["Payload"].as_str().unwrap();
         match answer.get("FunctionError") {
             None => Ok(serde_json::from_str(payload).unwrap()),
@@ -146,7 +162,7 @@ impl Deployed {
 
     /// Does what EventBridge Scheduler does at a time: invokes the schedule's target with its input.
     pub(crate) fn scheduled(&self, name: &str, time: &str) -> Result<Value, String> {
-        let schedule = self.aws("scheduler", "get_schedule", json!({"GroupName": "meterlake", "Name": name}));
+        let schedule = self.emulator.aws("scheduler", "get_schedule", json!({"GroupName": "meterlake", "Name": name}));
         assert_eq!(schedule["ScheduleExpressionTimezone"], "UTC");
         let target = &schedule["Target"];
         let input = target["Input"].as_str().unwrap().replace("<aws.scheduler.scheduled-time>", time);
@@ -156,13 +172,13 @@ impl Deployed {
     /// An object of the lake.
     pub(crate) fn read(&self, key: &str) -> String {
         let object = json!({"Bucket": self.output("S3DestBucket"), "Key": key});
-        self.aws("s3", "get_object", object)["Body"].as_str().unwrap().to_owned()
+        self.emulator.aws("s3", "get_object", object)["Body"].as_str().unwrap().to_owned()
     }
 
     /// The keys of the lake's objects that begin so.
     pub(crate) fn keys(&self, prefix: &str) -> Vec<String> {
         let list = json!({"Bucket": self.output("S3DestBucket"), "Prefix": prefix});
-        let listed = self.aws("s3", "list_objects_v2", list);
+        let listed = self.emulator.aws("s3", "list_objects_v2", list);
         let objects = listed["Contents"].as_array().cloned().unwrap_or_default();
         objects.iter().map(|object| object["Key"].as_str().unwrap().to_owned()).collect()
     }

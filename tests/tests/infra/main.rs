@@ -4,10 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod access_log;
+mod builds;
 mod deploy;
 mod deployed;
 mod lint;
 mod named_queries;
+mod removal;
 mod settings;
 mod templates;
 mod tools;

@@ -55,6 +55,11 @@ impl Stack {
         Self::new(part["Properties"]["TemplateURL"].as_str().unwrap(), given.into_iter().collect())
     }
 
+    /// What its parameters are.
+    pub(crate) fn parameters(&self) -> &BTreeMap<String, Value> {
+        &self.parameters
+    }
+
     /// The properties of a resource, resolved.
     pub(crate) fn properties(&self, resource: &str) -> Value {
         self.resolve(&self.template["Resources"][resource]["Properties"])

@@ -20,9 +20,13 @@ pub(crate) fn python() -> &'static Path {
     PYTHON.get_or_init(|| python_with(include_str!("../../requirements-infra.txt")))
 }
 
-/// One of the tools, which calls nobody: not even to tell its makers that it is used.
+/// One of the tools, which finds the others and calls nobody: not even to tell its makers that it is used.
 pub(crate) fn tool(name: &str) -> Command {
-    let mut command = Command::new(python().with_file_name(name));
+    let folder = python().parent().unwrap();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&path));
+    let mut command = Command::new(folder.join(name));
+    command.env("PATH", std::env::join_paths(path).unwrap());
     command
         .env("SAM_CLI_TELEMETRY", "0")
         .env("AWS_DEFAULT_REGION", "us-east-1")
