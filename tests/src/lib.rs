@@ -9,6 +9,7 @@ pub mod fuse;
 pub mod lake;
 pub mod ministack;
 pub mod programs;
+pub mod proxy;
 pub mod python;
 pub mod runtime_api;
 pub mod tree;

@@ -6,6 +6,7 @@
 mod athena;
 mod chain;
 mod clients;
+mod cuts;
 mod fake;
 mod gateway;
 mod glue;
