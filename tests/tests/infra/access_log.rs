@@ -51,5 +51,5 @@ fn a_record_has_the_columns_of_the_raw_table() {
 fn a_value_that_is_missing_leaves_a_record_that_can_be_read() {
     // API Gateway writes `-`, also where a number belongs.
     let record = parsed(&record(&|_| "-".to_owned()));
-    assert!(record.values().all(|value| *value == Value::from("-")), "{record:?}");
+    assert!(record.values().all(|value| value.as_str() == Some("-")), "{record:?}");
 }
