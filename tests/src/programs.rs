@@ -8,7 +8,8 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 /// The programs that the tests run.
-const PROGRAMS: [&str; 8] = ["aggregate", "athena-local", "invoice", "loadgen", "merge", "query", "repair", "tables"];
+const PROGRAMS: [&str; 9] =
+    ["aggregate", "athena-local", "invoice", "loadgen", "merge", "query", "repair", "scheduler", "tables"];
 
 /// What a program said and how it ended.
 #[derive(Debug)]

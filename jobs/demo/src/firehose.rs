@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, TimeDelta, Utc};
 use meterlake_core::lake::Lake;
-use meterlake_core::layout::Layout;
 use meterlake_core::period::{Hour, Period};
-use meterlake_loadgen::{Late, Options, Truth, write_files};
+use meterlake_loadgen::{Options, Truth, write_files};
 
 /// Below the lake, and no table's folder.
 const WAITING: &str = ".meterlake/firehose";
-/// Firehose tries for 24 hours; merge looks back as far.
+/// One file in so many is late.
+const ONE_LATE_IN: usize = 40;
+/// Firehose tries for 24 hours, and merge looks back as far.
 const MOST_HOURS_LATE: usize = 22;
 
 /// A file and when it arrives.
@@ -28,18 +29,26 @@ pub(crate) struct Firehose {
 }
 
 impl Firehose {
-    /// Writes the traffic; gives it with what is true once all of it has arrived. Files arrive when their hour is over,
-    /// late ones up to 22 hours after that, and the last ones an hour after the last hour.
+    /// Writes the traffic; gives it with what is true once all of it has arrived. A file arrives when its hour is over, a
+    /// late one up to 22 hours after that, and the last ones an hour after the last hour.
     pub(crate) async fn load(lake: &Lake, options: &Options) -> Result<(Self, Truth)> {
-        let last = options.to.next().end();
-        let on_time = |hour: Hour, _| hour.end();
-        let late = |hour: Hour, place: usize| {
-            let hours = i64::try_from(1 + place % MOST_HOURS_LATE).unwrap_or_default();
-            last.min(hour.end() + TimeDelta::hours(hours))
-        };
-        let (mut waiting, _) = write(lake, options, Late::OnTime, on_time).await?;
-        let (late, truth) = write(lake, options, Late::LateOnly, late).await?;
-        waiting.extend(late);
+        let mut layout = lake.layout.clone();
+        layout.raw.folder = lake.config.lake.join(WAITING);
+        let truth = write_files(&*lake.store, &layout, options).await?;
+        let mut waiting = Vec::new();
+        for hour in Hour::range(options.from, options.to) {
+            let folders =
+                [&layout, &lake.layout].map(|layout| layout.raw.folder_of(hour).to_path().unwrap_or_default());
+            let [from, to] = folders;
+            let Ok(files) = fs::read_dir(&from) else { continue };
+            let mut names: Vec<_> = files.map(|file| Ok(file?.file_name())).collect::<Result<_>>()?;
+            names.sort();
+            for name in names {
+                let late = hours_late(waiting.len());
+                let at = (hour.end() + TimeDelta::hours(late)).min(options.to.next().end());
+                waiting.push(Delivery { at, from: from.join(&name), to: to.join(&name) });
+            }
+        }
         waiting.sort_by_key(|delivery| std::cmp::Reverse(delivery.at));
         Ok((Self { waiting }, truth))
     }
@@ -54,27 +63,8 @@ impl Firehose {
     }
 }
 
-/// Writes the files of one side where they wait. `arrival` is told each file's hour and its place among all.
-async fn write(
-    lake: &Lake,
-    options: &Options,
-    side: Late,
-    arrival: impl Fn(Hour, usize) -> DateTime<Utc>,
-) -> Result<(Vec<Delivery>, Truth)> {
-    let folder = lake.config.lake.join(WAITING).join(if side == Late::OnTime { "on-time" } else { "late" });
-    let mut layout: Layout = lake.layout.clone();
-    layout.raw.folder = folder;
-    let truth = write_files(&*lake.store, &layout, &Options { late: side, ..options.clone() }).await?;
-    let mut deliveries = Vec::new();
-    for hour in Hour::range(options.from, options.to) {
-        let [from, to] = [&layout, &lake.layout].map(|layout| layout.raw.folder_of(hour).to_path().unwrap_or_default());
-        let Ok(files) = fs::read_dir(&from) else { continue };
-        let mut names: Vec<_> = files.map(|file| Ok(file?.file_name())).collect::<Result<_>>()?;
-        names.sort();
-        for name in names {
-            let at = arrival(hour, deliveries.len());
-            deliveries.push(Delivery { at, from: from.join(&name), to: to.join(&name) });
-        }
-    }
-    Ok((deliveries, truth))
+/// How late the n-th file is.
+fn hours_late(number: usize) -> i64 {
+    let late = if number.is_multiple_of(ONE_LATE_IN) { 1 + number / ONE_LATE_IN % MOST_HOURS_LATE } else { 0 };
+    i64::try_from(late).unwrap_or_default()
 }

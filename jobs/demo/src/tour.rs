@@ -43,7 +43,6 @@ pub(crate) async fn run(lake: &Lake, traffic: Traffic) -> Result<()> {
         malformed: 0.01,
         unauthenticated: 0.02,
         legacy: 0.1,
-        late_share: 0.02,
         seed: traffic.seed,
         ..Options::default()
     };

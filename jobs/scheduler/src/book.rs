@@ -1,7 +1,8 @@
 //! What is done and who is at it, in the lake's catalog: a small table of its own with a partition per job, whose
 //! parameters hold
 //!
-//! - for each entry of the list the scheduled time up to which everything is done, and how often the next one failed;
+//! - for each entry of the list since when it is run, up to which scheduled time everything is done, and how often the next
+//!   one failed;
 //! - the lease of the scheduler that runs the job just now. It is renewed while the job runs. One that ran out, because
 //!   its scheduler died or was asleep, is anybody's.
 //!
@@ -10,7 +11,7 @@
 //! they do not, or a scheduler is killed and its job lives on, a job may run twice at once, which the jobs bear: one of
 //! the runs publishes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, bail};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
@@ -24,6 +25,7 @@ use crate::list::{Entry, Schedules};
 /// The table's name. It has no rows, and its folder no objects.
 const TABLE: &str = "meterlake_schedules";
 const FOLDER: &str = ".meterlake/schedules";
+const SINCE: &str = "since.";
 const DONE: &str = "done.";
 const FAILURES: &str = "failures.";
 const RETRY_AT: &str = "retry_at.";
@@ -66,6 +68,8 @@ pub struct Lease {
 /// How far an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
+    /// When it was first seen on this lake, or its first replay began.
+    pub since: DateTime<Utc>,
     /// All that was due up to then is done.
     pub done: DateTime<Utc>,
     /// How often the next one failed.
@@ -78,10 +82,16 @@ pub struct Progress {
 pub type Notes = BTreeMap<&'static str, JobNotes>;
 
 impl Progress {
+    /// Nothing was due before.
+    #[must_use]
+    pub fn begin(since: DateTime<Utc>) -> Self {
+        Self { since, done: since, failures: 0, retry_at: None }
+    }
+
     /// Everything up to a time is done.
     #[must_use]
-    pub fn up_to(done: DateTime<Utc>) -> Self {
-        Self { done, failures: 0, retry_at: None }
+    pub fn done(self, done: DateTime<Utc>) -> Self {
+        Self { done, ..Self::begin(self.since) }
     }
 }
 
@@ -107,7 +117,8 @@ impl JobNotes {
             let Some(name) = key.strip_prefix(DONE) else { continue };
             let failures = parameters.get(&format!("{FAILURES}{name}")).map_or(Ok(0), |number| number.parse())?;
             let retry_at = parameters.get(&format!("{RETRY_AT}{name}")).map(time).transpose()?;
-            entries.insert(name.to_owned(), Progress { done: time(done)?, failures, retry_at });
+            let since = time(parameters.get(&format!("{SINCE}{name}")).unwrap_or(done))?;
+            entries.insert(name.to_owned(), Progress { since, done: time(done)?, failures, retry_at });
         }
         Ok(Self { lease, entries })
     }
@@ -120,6 +131,7 @@ impl JobNotes {
             parameters.insert(UNTIL.to_owned(), text(lease.until));
         }
         for (name, progress) in &self.entries {
+            parameters.insert(format!("{SINCE}{name}"), text(progress.since));
             parameters.insert(format!("{DONE}{name}"), text(progress.done));
             if progress.failures > 0 {
                 parameters.insert(format!("{FAILURES}{name}"), progress.failures.to_string());
@@ -155,17 +167,17 @@ impl Book {
         })
     }
 
-    /// The names of the entries that a lake has notes of. Changes nothing.
+    /// How far the entries are that a lake has notes of. Changes nothing.
     ///
     /// # Errors
     /// The catalog failed.
-    pub async fn seen(lake: &Lake, schedules: &Schedules) -> Result<BTreeSet<String>> {
+    pub async fn entries(lake: &Lake, schedules: &Schedules) -> Result<BTreeMap<String, Progress>> {
         let book = Self::at(lake, LEASE)?;
         if lake.catalog.table(&book.table).await?.is_none() {
-            return Ok(BTreeSet::new());
+            return Ok(BTreeMap::new());
         }
         let notes = book.look(schedules).await?;
-        Ok(notes.into_values().flat_map(|notes| notes.entries.into_keys()).collect())
+        Ok(notes.into_values().flat_map(|notes| notes.entries).collect())
     }
 
     /// The notes of the jobs of a list.
@@ -190,7 +202,7 @@ impl Book {
                 let of_job = schedules.entries.iter().filter(|entry| entry.job.name == job.name);
                 let missing: Vec<&Entry> = of_job.filter(|entry| !notes.entries.contains_key(&entry.name)).collect();
                 for entry in &missing {
-                    notes.entries.insert(entry.name.clone(), Progress::up_to(now));
+                    notes.entries.insert(entry.name.clone(), Progress::begin(now));
                 }
                 (!missing.is_empty()).then_some(())
             };
@@ -268,16 +280,15 @@ impl Book {
     /// # Errors
     /// The catalog failed.
     pub async fn advance(&self, schedules: &Schedules, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<()> {
-        let done = to - TimeDelta::seconds(1);
+        let [before_from, done] = [from, to].map(|time| time - TimeDelta::seconds(1));
+        let new = Progress { since: from, ..Progress::begin(before_from) };
         for entry in &schedules.entries {
             let advance = |notes: &mut JobNotes| {
-                let before = notes.entries.get(&entry.name);
+                let before = notes.entries.get(&entry.name).copied().unwrap_or(new);
                 // What is due between is done, and what was done later stays so.
-                let joins = before.is_none_or(|before| {
-                    before.done < done && entry.due_after(before.done).next().is_none_or(|next| next >= from)
-                });
+                let joins = before.done < done && entry.due_after(before.done).next().is_none_or(|next| next >= from);
                 if joins {
-                    notes.entries.insert(entry.name.clone(), Progress::up_to(done));
+                    notes.entries.insert(entry.name.clone(), before.done(done));
                 }
                 joins.then_some(())
             };

@@ -45,18 +45,18 @@ pub struct Bare;
 impl Scene for Bare {}
 
 impl<'a> Replay<'a> {
-    /// What fires, in order. An entry that this lake has not seen before begins with `from`: what it would work on that
-    /// was over by then is before its time.
+    /// What fires, in order. On this lake an entry began with its first replay, if not with this one, or when a scheduler
+    /// first saw it. What it would work on that was over by then is before its time.
     ///
     /// # Errors
     /// The catalog failed, or a setting that a period depends on is wrong.
     pub async fn firings(&self) -> Result<Vec<Firing<'a>>> {
-        let seen = Book::seen(self.lake, self.schedules).await?;
+        let entries = Book::entries(self.lake, self.schedules).await?;
         let due = self.schedules.due_after(self.from - TimeDelta::seconds(1)).take_while(|firing| firing.at < self.to);
         let mut firings = Vec::new();
         for firing in due {
-            let work = firing.entry.job.work(&self.lake.config, firing.at)?;
-            if work.end > self.from || seen.contains(&firing.entry.name) {
+            let began = entries.get(&firing.entry.name).map_or(self.from, |progress| progress.since.min(self.from));
+            if firing.entry.job.work(&self.lake.config, firing.at)?.end > began {
                 firings.push(firing);
             }
         }

@@ -20,6 +20,7 @@ mod invoices;
 mod kill;
 mod lambda;
 mod repair;
+mod schedules;
 mod tables;
 mod truth;
 mod usage;

@@ -55,11 +55,13 @@ impl Settings {
 /// A program is missing, the lake has no tables, or the catalog cannot be read at the start. With `once` also: a firing
 /// failed.
 pub async fn run(lake: &Lake, schedules: &Schedules, settings: &Settings) -> Result<()> {
+    // First: from here on a signal is a wish, and no sudden end.
+    let stop = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
+    let signals = stop.into_iter().map(signal).collect::<Result<Vec<_>, _>>()?;
     settings.programs.check(schedules)?;
     let book = Book::open(lake, settings.lease).await?;
     book.enroll(schedules, Utc::now()).await?;
     tracing::info!(schedules = schedules.file, lake = %lake.config.lake, "the scheduler runs");
-    let stop = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
     let scheduler = Scheduler {
         lake,
         schedules,
@@ -71,7 +73,7 @@ pub async fn run(lake: &Lake, schedules: &Schedules, settings: &Settings) -> Res
         standings: Vec::new(),
         line: StatusLine::new(),
     };
-    scheduler.go(stop.into_iter().map(signal).collect::<Result<_, _>>()?).await
+    scheduler.go(signals).await
 }
 
 struct Scheduler<'a> {

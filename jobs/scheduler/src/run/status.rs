@@ -63,7 +63,7 @@ mod tests {
         let now: DateTime<Utc> = "2023-02-01T13:00:00Z".parse().unwrap();
         let (merge, at) = (&schedules.entries[0], now - TimeDelta::minutes(50));
         let running = [(Firing { at, place: 0, entry: merge }, Duration::from_secs(4))];
-        let due = |failures| Due { at, progress: Progress { done: at, failures, retry_at: None } };
+        let due = |failures| Due { at, progress: Progress { failures, ..Progress::begin(at) } };
         let standings = [
             Standing::Due(due(0)),
             Standing::Until(Some(now + TimeDelta::minutes(65))),

@@ -83,7 +83,7 @@ impl Supervised<'_> {
             Err(error) => self.failed(error),
         };
         let noted = match &outcome {
-            Outcome::Done => Some(Progress::up_to(self.firing.at)),
+            Outcome::Done => Some(self.progress.done(self.firing.at)),
             Outcome::Failed(_, failures, retry_at) => {
                 Some(Progress { failures: *failures, retry_at: Some(*retry_at), ..self.progress })
             }

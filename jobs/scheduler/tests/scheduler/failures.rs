@@ -1,5 +1,7 @@
 //! A job that fails is tried again, later each time, and holds up nothing but itself and what needs it.
 
+use std::time::{Duration, Instant};
+
 use chrono::{TimeDelta, Utc};
 use meterlake_core::run::one_line;
 
@@ -43,7 +45,9 @@ async fn a_failing_firing_is_tried_again_for_ever_ever_more_slowly() {
     let since = fixture.missed(2).await;
     std::fs::write(fixture.path("broken"), "").unwrap();
     fixture.script("merge", &format!("date +%s%N >> \"$HERE/times\"\n{WHILE_BROKEN}"));
-    fixture.run_until(&fixture.settings(), || fixture.log_of("merge").len() == 6).await;
+    let mut settings = fixture.settings();
+    settings.lease = TimeDelta::seconds(1);
+    fixture.run_until(&settings, async || fixture.log_of("merge").len() == 6).await;
     let merges = fixture.expected("merge", since);
     assert!(fixture.log_of("merge").iter().all(|call| *call == merges[0]), "always the same one");
     let times = std::fs::read_to_string(fixture.path("times")).unwrap();
@@ -53,7 +57,7 @@ async fn a_failing_firing_is_tried_again_for_ever_ever_more_slowly() {
     assert!(waits.iter().zip([200, 400, 800, 800, 800]).all(|(wait, least)| *wait >= least), "{waits:?}");
 
     std::fs::remove_file(fixture.path("broken")).unwrap();
-    fixture.run_until(&fixture.settings(), || fixture.log_of("aggregate").len() == 2).await;
+    fixture.run_until(&settings, async || fixture.log_of("aggregate").len() == 2).await;
     let all = fixture.log_of("merge");
     assert_eq!(all[all.len() - 2..], merges);
 }
@@ -64,15 +68,13 @@ async fn a_wait_outlives_the_scheduler_and_one_pass_does_not_mind_it() {
     let since = fixture.missed(1).await;
     fixture.script("merge", "exit 1");
     let mut settings = fixture.settings();
-    settings.backoff.first = std::time::Duration::from_secs(600);
+    settings.backoff.first = Duration::from_secs(600);
     settings.backoff.most = settings.backoff.first;
-    let failed = || fixture.log().len() == 1;
-    fixture.run_until(&settings, failed).await;
-    // The end of the run is noted a moment after its call.
-    while fixture.progress("merge").await.failures == 0 {
-        fixture.run_until(&settings, failed).await;
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    fixture.run_until(&settings, async || fixture.progress("merge").await.failures == 1).await;
+    assert!(!fixture.is_leased("merge").await);
+    // Another scheduler waits as well.
+    let started = Instant::now();
+    fixture.run_until(&settings, async || started.elapsed() > Duration::from_secs(1)).await;
     let progress = fixture.progress("merge").await;
     assert!(progress.retry_at.unwrap() > Utc::now() + TimeDelta::seconds(500));
     assert_eq!(fixture.log().len(), 1);

@@ -101,7 +101,7 @@ impl Fixture {
     }
 
     /// Lets a scheduler run until something is so, and then drops it as a crash would.
-    pub(crate) async fn run_until(&self, settings: &Settings, is_so: impl FnMut() -> bool) {
+    pub(crate) async fn run_until(&self, settings: &Settings, is_so: impl AsyncFnMut() -> bool) {
         tokio::select! {
             ended = run(&self.lake, &self.schedules, settings) => panic!("the scheduler ended: {ended:?}"),
             () = until(is_so) => {}
@@ -153,9 +153,9 @@ impl Fixture {
 }
 
 /// Waits until something is so.
-pub(crate) async fn until(mut is_so: impl FnMut() -> bool) {
+pub(crate) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
     let waited = timeout(PATIENCE, async {
-        while !is_so() {
+        while !is_so().await {
             sleep(Duration::from_millis(10)).await;
         }
     });

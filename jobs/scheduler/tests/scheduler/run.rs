@@ -66,10 +66,10 @@ async fn a_scheduler_that_crashed_leaves_off_where_it_was() {
     let mut settings = fixture.settings();
     settings.lease = lease;
     // Two are done, and it is dropped in the midst of the third.
-    fixture.run_until(&settings, || fixture.log().len() == 3).await;
+    fixture.run_until(&settings, async || fixture.log().len() == 3).await;
     assert!(fixture.is_leased("merge").await);
     fixture.script("merge", "");
-    fixture.run_until(&settings, || fixture.log().len() == 6).await;
+    fixture.run_until(&settings, async || fixture.log().len() == 6).await;
     let log = fixture.log();
     assert_eq!((&log[..3], &log[3..]), (&expected[..3], &expected[2..]));
 }
@@ -113,7 +113,7 @@ async fn a_lake_without_tables_or_a_job_without_its_program_is_refused_at_once()
 async fn what_becomes_due_runs_when_its_minute_comes() {
     let fixture = Fixture::new("[[schedule]]\nname = 'merge'\njob = 'merge'\ncron = '* * * * *'\n").await;
     let since = Utc::now();
-    fixture.run_until(&fixture.settings(), || !fixture.log().is_empty()).await;
+    fixture.run_until(&fixture.settings(), async || !fixture.log().is_empty()).await;
     let late = Utc::now() - since.duration_trunc(TimeDelta::minutes(1)).unwrap() - TimeDelta::minutes(1);
     assert!(late >= TimeDelta::zero() && late < TimeDelta::seconds(5), "{late}");
     assert_eq!(fixture.log(), fixture.expected("merge", since));

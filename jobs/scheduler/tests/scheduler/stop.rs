@@ -23,20 +23,17 @@ fn end(child: Child) -> Output {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_scheduler_stops_at_once_for_each_signal() {
-    let fixture = Fixture::new(&hourly("merge", "merge", "")).await;
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        let fixture = Fixture::new(&hourly("merge", "merge", "")).await;
         let child = start(&fixture);
-        while !fixture_is_enrolled(&fixture).await {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        until(async || is_enrolled(&fixture).await).await;
         tell(&child, signal);
         let output = end(child);
         assert_eq!(output.status.code(), Some(0), "{signal:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 }
 
-async fn fixture_is_enrolled(fixture: &Fixture) -> bool {
+async fn is_enrolled(fixture: &Fixture) -> bool {
     let notes = fixture.book().await.look(&fixture.schedules).await.unwrap();
     notes["merge"].entries.contains_key("merge")
 }
@@ -47,7 +44,7 @@ async fn a_running_job_is_told_to_end_and_resumed_next_time() {
     let since = fixture.missed(2).await;
     fixture.script("merge", "trap 'echo ended >> \"$HERE/log\"; exit 1' TERM\nsleep 60 & wait");
     let child = start(&fixture);
-    until(|| fixture.log().len() == 1).await;
+    until(async || fixture.log().len() == 1).await;
     tell(&child, Signal::TERM);
     let output = end(child);
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -71,7 +68,7 @@ async fn a_job_that_finishes_when_told_to_end_is_done() {
     fixture.missed(1).await;
     fixture.script("merge", "trap 'echo finished; exit 0' TERM\nsleep 60 & wait");
     let child = start(&fixture);
-    until(|| fixture.log().len() == 1).await;
+    until(async || fixture.log().len() == 1).await;
     tell(&child, Signal::INT);
     let output = end(child);
     assert_eq!(output.status.code(), Some(0));
@@ -86,7 +83,7 @@ async fn a_second_signal_ends_a_job_that_does_not_listen() {
     fixture.missed(1).await;
     fixture.script("merge", "trap '' TERM\necho $$ > \"$HERE/pid\"\nsleep 60 & wait; wait");
     let child = start(&fixture);
-    until(|| fixture.path("pid").exists()).await;
+    until(async || fixture.path("pid").exists()).await;
     tell(&child, Signal::TERM);
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     tell(&child, Signal::TERM);

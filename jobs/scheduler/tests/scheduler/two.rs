@@ -34,7 +34,7 @@ async fn two_schedulers_run_each_firing_once() {
     tokio::select! {
         ended = one => panic!("{ended:?}"),
         ended = other => panic!("{ended:?}"),
-        () = until(|| fixture.log().len() >= count) => {}
+        () = until(async || fixture.log().len() >= count) => {}
     }
     let mut expected: Vec<String> = names.iter().flat_map(|name| fixture.expected(name, since)).collect();
     let mut log = fixture.log();
@@ -66,7 +66,7 @@ async fn the_lease_of_a_dead_scheduler_is_taken_over_when_it_has_run_out() {
     let dead = Book::open(&fixture.lake, TimeDelta::seconds(2)).await.unwrap();
     dead.take_job("merge").await.unwrap();
     let started = Instant::now();
-    fixture.run_until(&fixture.settings(), || !fixture.log().is_empty()).await;
+    fixture.run_until(&fixture.settings(), async || !fixture.log().is_empty()).await;
     assert!(started.elapsed() > Duration::from_millis(1500), "{:?}", started.elapsed());
     assert_eq!(fixture.log(), fixture.expected("merge", since));
     assert!(!dead.renew("merge").await.unwrap(), "it may not go on as if it had the lease");
@@ -84,7 +84,7 @@ async fn a_lease_is_renewed_as_long_as_the_job_runs() {
     tokio::select! {
         ended = one => panic!("{ended:?}"),
         ended = other => panic!("{ended:?}"),
-        () = until(|| fixture.path("done").exists()) => {}
+        () = until(async || fixture.path("done").exists()) => {}
     }
     assert_eq!(fixture.log(), fixture.expected("merge", since));
 }
@@ -98,7 +98,7 @@ async fn a_scheduler_that_lost_its_lease_ends_its_job() {
     settings.lease = TimeDelta::seconds(1);
     let thief = fixture.book().await;
     let steal = async {
-        until(|| fixture.log().len() == 1).await;
+        until(async || fixture.log().len() == 1).await;
         // As if this machine had been asleep for longer than its lease.
         let notes = fixture.lake.catalog.partitions(thief.table(), &Default::default()).await.unwrap();
         let mut stolen = notes[0].clone();
@@ -106,7 +106,7 @@ async fn a_scheduler_that_lost_its_lease_ends_its_job() {
         let asleep = fixture.lake.catalog.swap_partition(thief.table(), &stolen, Some(&notes[0])).await.unwrap();
         assert_eq!(asleep, meterlake_core::catalog::Swap::Done);
         thief.take_job("merge").await.unwrap();
-        until(|| fixture.log().len() == 2).await;
+        until(async || fixture.log().len() == 2).await;
         sleep(Duration::from_millis(500)).await;
     };
     tokio::select! {
