@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use crate::book::{Book, LEASE};
 use crate::jobs::Reports;
 use crate::list::{Firing, Schedules};
+use crate::run::{any, stop_signals};
 
 /// A stretch of time, to be played against a lake.
 pub struct Replay<'a> {
@@ -71,13 +72,14 @@ impl<'a> Replay<'a> {
         if self.to > Utc::now() {
             bail!("{} has not come yet: what is not over cannot be replayed", time(self.to));
         }
+        let mut signals = stop_signals()?;
         let firings = self.firings().await?;
         let book = Book::open(self.lake, LEASE).await?;
         let played = match self.take_all(&book).await {
             Ok(()) => tokio::select! {
                 played = self.play_all(firings, scene) => played,
                 lost = self.keep_all(&book) => lost,
-                _ = tokio::signal::ctrl_c() => Err(anyhow!("the replay was stopped")),
+                () = any(&mut signals) => Err(anyhow!("the replay was stopped: nothing half-done is visible; it may be played again")),
             },
             Err(error) => Err(error),
         };

@@ -56,8 +56,7 @@ impl Settings {
 /// failed.
 pub async fn run(lake: &Lake, schedules: &Schedules, settings: &Settings) -> Result<()> {
     // First: from here on a signal is a wish, and no sudden end.
-    let stop = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
-    let signals = stop.into_iter().map(signal).collect::<Result<Vec<_>, _>>()?;
+    let signals = stop_signals()?;
     settings.programs.check(schedules)?;
     let book = Book::open(lake, settings.lease).await?;
     book.enroll(schedules, Utc::now()).await?;
@@ -241,6 +240,13 @@ fn time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-async fn any(signals: &mut [Signal]) {
+/// The signals that ask to stop. From now on they do not end this process.
+pub(crate) fn stop_signals() -> Result<Vec<Signal>> {
+    let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
+    Ok(kinds.into_iter().map(signal).collect::<Result<_, _>>()?)
+}
+
+/// Waits for one of the signals.
+pub(crate) async fn any(signals: &mut [Signal]) {
     select_all(signals.iter_mut().map(|signal| Box::pin(signal.recv()))).await;
 }
