@@ -15,6 +15,7 @@
 
 mod header;
 mod scan;
+mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -24,77 +25,12 @@ use anyhow::{Context, Result, bail};
 use minijinja::{Environment, UndefinedBehavior, Value};
 use sha2::{Digest, Sha256};
 
-use crate::location::Location;
-use crate::names::{Name, TableName};
-
 use header::Header;
 pub use header::ParameterType;
 pub use scan::Quoting;
+pub use value::{SqlValue, SqlValues};
 
 include!(concat!(env!("OUT_DIR"), "/sql_files.rs"));
-
-/// A value for a parameter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SqlValue {
-    /// An identifier, possibly qualified; quoted part by part.
-    Name(Vec<String>),
-    /// Identifiers, each unqualified.
-    Names(Vec<String>),
-    /// A string; becomes a literal.
-    Text(String),
-    /// A whole number.
-    Integer(i64),
-}
-
-impl From<&TableName> for SqlValue {
-    fn from(table: &TableName) -> Self {
-        Self::Name(vec![table.database.to_string(), table.table.to_string()])
-    }
-}
-
-impl From<&Name> for SqlValue {
-    fn from(name: &Name) -> Self {
-        Self::Name(vec![name.to_string()])
-    }
-}
-
-impl From<&Location> for SqlValue {
-    fn from(location: &Location) -> Self {
-        Self::Text(location.to_string())
-    }
-}
-
-impl From<&str> for SqlValue {
-    fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
-    }
-}
-
-impl From<u32> for SqlValue {
-    fn from(number: u32) -> Self {
-        Self::Integer(number.into())
-    }
-}
-
-impl From<i64> for SqlValue {
-    fn from(number: i64) -> Self {
-        Self::Integer(number)
-    }
-}
-
-impl SqlValue {
-    fn parameter_type(&self) -> ParameterType {
-        match self {
-            Self::Name(_) => ParameterType::Name,
-            Self::Names(_) => ParameterType::Names,
-            Self::Text(_) => ParameterType::Text,
-            Self::Integer(_) => ParameterType::Integer,
-        }
-    }
-}
-
-/// Values by parameter name.
-pub type SqlValues = BTreeMap<&'static str, SqlValue>;
 
 /// A checked SQL file.
 #[derive(Debug, Clone)]
@@ -170,7 +106,7 @@ impl SqlFile {
         self.check_values(values).with_context(|| format!("cannot render the SQL file {}", self.path))?;
         let quoting = self.quoting;
         let context: BTreeMap<&str, Value> =
-            values.iter().map(|(name, value)| (*name, template_value(value, quoting))).collect();
+            values.iter().map(|(name, value)| (*name, value.in_template(quoting))).collect();
         let environment = environment(quoting);
         self.statements
             .iter()
@@ -230,21 +166,6 @@ fn list<'a>(names: impl Iterator<Item = &'a &'static str>) -> String {
 /// Lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn template_value(value: &SqlValue, quoting: Quoting) -> Value {
-    match value {
-        // Quoted here: the formatter passes it on as it is.
-        SqlValue::Name(parts) => {
-            let quoted: Vec<String> = parts.iter().map(|part| quoting.identifier(part)).collect();
-            Value::from_safe_string(quoted.join("."))
-        }
-        SqlValue::Names(names) => {
-            names.iter().map(|name| Value::from_safe_string(quoting.identifier(name))).collect::<Vec<_>>().into()
-        }
-        SqlValue::Text(text) => Value::from(text.as_str()),
-        SqlValue::Integer(number) => Value::from(*number),
-    }
 }
 
 /// A template environment that quotes what it prints and knows no way around that.
@@ -361,6 +282,7 @@ impl SqlFiles {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::TableName;
 
     const TEXT: &str = "-- name: q\n-- version: 2\n-- parameters:\n--   t (name): a table\n--   s (text): a string\n\
                         --   n (integer): a number\n\nSELECT {{ s }}, {{ n }} -- why; {{ x }}\nFROM {{ t }};\n";
