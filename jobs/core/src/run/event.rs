@@ -44,17 +44,18 @@ async fn handle<J: Job>(lake: &Lake, event: Value, deadline: Instant) -> Result<
     let context = Context { now: request.time, dry_run: request.dry_run, deadline: Some(deadline) };
     let mut output = Output::keep();
     let work = J::run(lake, &args, &context, &mut output);
-    let Ok(done) = tokio::time::timeout_at(deadline.into(), work).await else {
-        bail!(
-            "the time of this invocation is up: what was published stays, nothing half-written is visible, and the next \
-             try goes on (it joins a query that still runs on Athena); give the function more time if that happens often"
-        );
-    };
+    let done = tokio::time::timeout_at(deadline.into(), work).await;
     let reports = output.into_kept();
     // Also of what was done before an error.
     for line in metrics::lines(&reports, request.is_scheduled, Utc::now()) {
         writeln!(std::io::stdout().lock(), "{line}")?;
     }
+    let Ok(done) = done else {
+        bail!(
+            "the time of this invocation is up: what was published stays, nothing half-written is visible, and the next \
+             try goes on (it joins a query that still runs on Athena); give the function more time if that happens often"
+        );
+    };
     done.map(|()| reports)
 }
 
