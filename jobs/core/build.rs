@@ -7,7 +7,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let sql = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../../sql").canonicalize()?;
     println!("cargo:rerun-if-changed={}", sql.display());
     let mut entries = String::new();
-    for folder in ["queries", "tables"] {
+    for folder in ["queries", "sources", "tables"] {
         let mut files: Vec<PathBuf> =
             fs::read_dir(sql.join(folder))?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
         files.sort();

@@ -1,9 +1,15 @@
 -- name: merge_hour
--- version: 1
+-- version: 2
 -- parameters:
 --   staging_table (name): the table that the statement creates; merge drops it after publishing
 --   location (text): the new, empty folder that the rows are written to
---   raw_table (name): the access log as Firehose leaves it
+--   lines_table (name): the raw lines as text
+--   calls_table (name): the calls of merged hours
+--   copies_table (name): the copies that merged hours left out
+--   raw_folder (text): the folder of the raw objects, with a slash at its end
+--   unreadable (texts): raw objects of the hour that are no lines of text, by their "$path"; at most 90
+--   glued (text): what two records on one line are: split, or malformed
+--   latest_time (text): a call made later than this has no time, as 2023-02-01 07:00:00.000
 --   year (integer): the hour of arrival, UTC, to merge
 --   month (integer): the same
 --   day (integer): the same
@@ -13,7 +19,10 @@
 --   prior_day (integer): the same
 --   prior_hour (integer): the same
 --
--- One hour's small files become one table of calls: typed, and each call once.
+-- One hour's small files become one table with a row for every record: a call, a copy of a call, or malformed. What comes
+-- in comes out: no line that is not blank is left out.
+--
+-- sources/lines.sql says what a line is, sources/apigateway.sql how a record becomes a call.
 --
 -- Raise the version when you change what comes out: hours within merge's lookback are then merged again.
 
@@ -21,60 +30,105 @@ CREATE TABLE {{ staging_table }}
 WITH (
   format = 'PARQUET',
   write_compression = 'ZSTD',
-  external_location = {{ location }}
+  external_location = {{ location }},
+  partitioned_by = ARRAY['kind']
 ) AS
 WITH
--- Every line, with the key that it shares with its copies. Firehose delivers at least once, and a copy is the same
--- record again: the same extendedRequestId or, in older lines that have none, equal in every column. requestId is not
--- asked: a client can set it, and would make its calls pass for copies.
-keyed AS (
+{% include "sources/lines.sql" %},
+-- What separates records may be left at the end of a line: a comma, or a line end that is written out.
+lines_cut AS (
+  SELECT
+    path,
+    is_whole,
+    CASE WHEN text LIKE '%}' THEN text ELSE regexp_replace(text, '\}(?:\s|,|\\[nr])+$', '}') END AS line
+  FROM lines
+),
+-- A line that is no record, and has places where one could end and the next begin, cut there.
+seams_found AS (
   SELECT
     *,
-    coalesce(
-      nullif(nullif(extendedrequestid, '-'), ''),
-      to_hex(sha256(to_utf8(json_format(CAST(
-        ARRAY[requestid, ip, "user", requesttime, httpmethod, resourcepath, status, protocol, responselength] AS JSON
-      )))))
-    ) AS copy_key
-  FROM {{ raw_table }}
-  -- A malformed line comes as a row of NULLs. It is no call.
-  WHERE coalesce(
-    requestid, extendedrequestid, ip, "user", requesttime, httpmethod, resourcepath, status, protocol, responselength
-  ) IS NOT NULL
+    {% if glued == "split" %}
+    CASE
+      WHEN regexp_like(line, '\}(\s|,|\\[nr])*\{\s*"')
+        AND length(to_utf8(line)) <= 25165824
+        AND try(json_parse(line)) IS NULL
+        AND try(json_parse(regexp_replace(line, ':\s*-\s*([,}])', ':"-"$1'))) IS NULL
+        THEN split(regexp_replace(line, '\}(?:\s|,|\\[nr])*\{(\s*")', U&'}\000a{$1'), U&'\000a')
+    END AS cut_line
+    {% else %}
+    CAST(NULL AS array(varchar)) AS cut_line
+    {% endif %}
+  FROM lines_cut
 ),
--- This hour's lines, the copies of each numbered.
-hour_lines AS (
-  SELECT *, row_number() OVER (PARTITION BY copy_key) AS copy_number
-  FROM keyed
-  WHERE year = {{ year }} AND month = {{ month }} AND day = {{ day }} AND hour = {{ hour }}
+-- Records that came without a line end between them are pieces 1, 2, … of their line; any other line is one piece, 0. At
+-- least one piece must be a record; a bad one among them costs no good one.
+pieces AS (
+  SELECT path, is_whole, CAST(IF(cardinality(parts) > 1, number, 0) AS integer) AS piece, text
+  FROM (
+    SELECT
+      path,
+      is_whole,
+      IF(
+        any_match(cut_line, part ->
+          try(json_parse(part)) IS NOT NULL
+          OR try(json_parse(regexp_replace(part, ':\s*-\s*([,}])', ':"-"$1'))) IS NOT NULL
+        ),
+        cut_line,
+        ARRAY[line]
+      ) AS parts
+    FROM seams_found
+  )
+  CROSS JOIN UNNEST(parts) WITH ORDINALITY AS t(text, number)
 ),
--- The keys of the hour before: a copy may come just across the hour's edge, and then counts where it came first.
-prior_lines AS (
-  SELECT copy_key
-  FROM keyed
-  WHERE year = {{ prior_year }} AND month = {{ prior_month }} AND day = {{ prior_day }} AND hour = {{ prior_hour }}
+{% include "sources/apigateway.sql" %},
+-- What the hour before published, calls and copies alike: a copy may come just across the hour's edge.
+known_before AS (
+  SELECT DISTINCT copy_key
+  FROM (
+    SELECT copy_key
+    FROM {{ calls_table }}
+    WHERE year = {{ prior_year }} AND month = {{ prior_month }} AND day = {{ prior_day }} AND hour = {{ prior_hour }}
+    UNION ALL
+    SELECT copy_key
+    FROM {{ copies_table }}
+    WHERE year = {{ prior_year }} AND month = {{ prior_month }} AND day = {{ prior_day }} AND hour = {{ prior_hour }}
+  )
 ),
--- One line of each call, with its numbers read. What is `-` or no number becomes NULL.
-calls AS (
+labelled AS (
   SELECT
-    *,
-    try_cast(nullif(requesttime, '-') AS bigint) AS request_ms
-  FROM hour_lines
-  WHERE copy_number = 1
-    AND NOT EXISTS (SELECT 1 FROM prior_lines WHERE prior_lines.copy_key = hour_lines.copy_key)
+    typed.*,
+    CASE
+      WHEN request_time BETWEEN TIMESTAMP '2000-01-01 00:00:00.000' AND CAST({{ latest_time }} AS timestamp(3))
+        THEN request_time
+    END AS requesttime,
+    -- Of equal records, any one is the call. A malformed line is a copy of nothing, and nothing is a copy of it.
+    CASE
+      WHEN reason IS NOT NULL THEN 'malformed'
+      WHEN known_before.copy_key IS NOT NULL THEN 'copy'
+      WHEN row_number() OVER (PARTITION BY typed.copy_key, reason IS NULL) > 1 THEN 'copy'
+      ELSE 'call'
+    END AS kind
+  FROM typed
+  LEFT JOIN known_before ON known_before.copy_key = typed.copy_key
 )
 SELECT
   requestid,
   extendedrequestid,
   ip,
   "user",
-  -- A time after the year 9999 is no time, and would fail the query.
-  CASE WHEN request_ms BETWEEN 0 AND 253402300799999
-    THEN date_add('millisecond', request_ms, TIMESTAMP '1970-01-01 00:00:00.000')
-  END AS requesttime,
+  requesttime,
   httpmethod,
   resourcepath,
-  try_cast(nullif(status, '-') AS integer) AS status,
+  status,
   protocol,
-  try_cast(nullif(responselength, '-') AS bigint) AS responselength
-FROM calls
+  responselength,
+  substr(path, length({{ raw_folder }}) + 1) AS object,
+  copy_key,
+  piece,
+  -- A call without a time is counted at the hour of its arrival, and looked at by nobody unless it is counted here.
+  CAST(IF(kind <> 'malformed', unreadable + IF(requesttime IS NULL, 1, 0), 0) AS integer) AS unreadable,
+  reason,
+  -- The text of a copy is that of its call.
+  IF(kind = 'malformed', substr(text, 1, 65536)) AS line,
+  kind
+FROM labelled

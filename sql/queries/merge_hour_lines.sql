@@ -1,24 +1,19 @@
 -- name: merge_hour_lines
--- version: 1
+-- version: 2
 -- parameters:
---   raw_table (name): the access log as Firehose leaves it
+--   lines_table (name): the raw lines as text
+--   raw_folder (text): the folder of the raw objects, with a slash at its end
+--   unreadable (texts): raw objects of the hour that are no lines of text, by their "$path"; at most 90
 --   year (integer): the hour of arrival, UTC
 --   month (integer): the same
 --   day (integer): the same
 --   hour (integer): the same
 --
--- What each raw object of an hour gave, where the engine that merged it does not say so by itself (Athena does not). merge
--- checks with it that it read the files it had listed, and counts the copies and the malformed lines.
+-- How many lines that are not blank each raw object of an hour has, counted over the text. merge checks with it that every
+-- line came out as something, and that every object was read.
 
-SELECT
-  "$path" AS object,
-  -- A malformed line comes as a row of NULLs. It is no call.
-  count_if(coalesce(
-    requestid, extendedrequestid, ip, "user", requesttime, httpmethod, resourcepath, status, protocol, responselength
-  ) IS NOT NULL) AS records,
-  count_if(coalesce(
-    requestid, extendedrequestid, ip, "user", requesttime, httpmethod, resourcepath, status, protocol, responselength
-  ) IS NULL) AS malformed
-FROM {{ raw_table }}
-WHERE year = {{ year }} AND month = {{ month }} AND day = {{ day }} AND hour = {{ hour }}
-GROUP BY 1
+WITH
+{% include "sources/lines.sql" %}
+SELECT substr(path, length({{ raw_folder }}) + 1) AS object, count(*) AS lines
+FROM lines
+GROUP BY path

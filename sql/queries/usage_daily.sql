@@ -1,5 +1,5 @@
 -- name: usage_daily
--- version: 1
+-- version: 2
 -- parameters:
 --   staging_table (name): the table that the statement creates; aggregate drops it after publishing
 --   location (text): the new, empty folder that the rows are written to
@@ -14,7 +14,8 @@
 -- the billing time zone. It may differ from the day of arrival, for calls that came late or near midnight.
 --
 -- Raise the version when you change what comes out: days within aggregate's lookback are then built again. Any column
--- of whole numbers is a meter that a plan can price; sql/README.md shows how to add one.
+-- of whole numbers or decimals is a meter that a plan can price; sql/README.md shows how to add one. Sum numbers that come
+-- from a line as decimals: a sum of bigints that overflows fails the day of every user.
 
 CREATE TABLE {{ staging_table }}
 WITH (
@@ -33,8 +34,9 @@ calls AS (
     resourcepath,
     status,
     responselength,
-    -- What is billable, said once: a call that we throttled or that failed on our side is not.
-    NOT (coalesce(status, 0) = 429 OR coalesce(status, 0) >= 500) AS is_billable
+    -- What is billable, said once: a call that we throttled or that failed on our side is not, nor one of which nobody knows
+    -- how it ended.
+    status IS NOT NULL AND status <> 429 AND status < 500 AS is_billable
   FROM {{ merged_table }}
   WHERE year = {{ year }} AND month = {{ month }} AND day = {{ day }}
 )
@@ -48,7 +50,8 @@ SELECT
   count_if(status BETWEEN 400 AND 499) AS client_errors,
   count_if(status >= 500) AS server_errors,
   count_if(status = 429) AS throttled,
-  coalesce(sum(responselength), 0) AS response_bytes,
+  count_if(status IS NULL) AS unknown_status,
+  coalesce(sum(CAST(responselength AS decimal(38,0))), CAST(0 AS decimal(38,0))) AS response_bytes,
   min(requesttime) AS first_request,
   max(requesttime) AS last_request
 FROM calls

@@ -16,7 +16,8 @@ CREATE EXTERNAL TABLE IF NOT EXISTS {{ usage_daily_table }} (
   `client_errors`     bigint COMMENT 'status 400 to 499',
   `server_errors`     bigint COMMENT 'status 500 and above',
   `throttled`         bigint COMMENT 'status 429',
-  `response_bytes`    bigint,
+  `unknown_status`    bigint COMMENT 'no status, or none that can be read; not billable',
+  `response_bytes`    decimal(38,0) COMMENT 'a sum of whole numbers that no hostile line can overflow',
   `first_request`     timestamp COMMENT 'UTC',
   `last_request`      timestamp COMMENT 'UTC'
 )

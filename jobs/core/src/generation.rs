@@ -51,6 +51,20 @@ impl Generation {
         folder.name().strip_prefix(FOLDER_PREFIX)?.parse().ok()
     }
 
+    /// The generation's folder that a location is or lies in; the location itself if it lies in none.
+    #[must_use]
+    pub fn folder_around(location: &Location) -> Location {
+        let mut folder = location.clone();
+        while Self::of_folder(&folder).is_none() {
+            let above = folder.parent();
+            if above == folder {
+                return location.clone();
+            }
+            folder = above;
+        }
+        folder
+    }
+
     /// The name of the table that its CTAS creates on the way.
     ///
     /// # Errors
@@ -141,6 +155,10 @@ mod tests {
         assert_eq!(Generation::of_staging_table(&table).unwrap(), found);
         assert_eq!(Generation::of_staging_table(&"meterlake_staging_x".parse().unwrap()), None);
         assert_eq!(Generation::of_folder(&"s3://lake/run=old".parse().unwrap()), None);
+        assert_eq!(Generation::folder_around(&folder.join("kind=call")), folder);
+        assert_eq!(Generation::folder_around(&folder), folder);
+        let elsewhere: Location = "s3://lake/hour=06".parse().unwrap();
+        assert_eq!(Generation::folder_around(&elsewhere), elsewhere);
     }
 
     #[test]

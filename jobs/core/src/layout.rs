@@ -10,10 +10,16 @@ use crate::period::Period;
 pub struct Layout {
     /// The lake's folder.
     pub root: Location,
-    /// The access log as Firehose leaves it: JSON lines, by arrival hour.
+    /// The access log as Firehose leaves it, by arrival hour, as JSON: for people to look at. No job reads it.
     pub raw: TableLayout,
-    /// The access log merged, typed and free of copies: Parquet, by arrival hour.
+    /// The same objects as lines of text: what `merge` reads.
+    pub lines: TableLayout,
+    /// The access log merged, typed and free of copies: Parquet, by arrival hour. Its partition is what publishes an hour.
     pub merged: TableLayout,
+    /// The copies that merged hours left out. Its partitions point into folders of `merged`; its own folder stays empty.
+    pub copies: TableLayout,
+    /// The malformed lines of merged hours, in the same way.
+    pub malformed: TableLayout,
     /// Usage per user, day of use, method and path: Parquet, by arrival day.
     pub usage_daily: TableLayout,
     /// Invoices: Parquet, by month of use. Its partition is what publishes a month; its folder holds all exports.

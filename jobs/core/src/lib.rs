@@ -8,6 +8,7 @@ pub mod config;
 pub mod day_inputs;
 pub mod engine;
 pub mod generation;
+pub mod kinds;
 pub mod lake;
 pub mod layout;
 pub mod location;

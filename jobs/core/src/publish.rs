@@ -82,7 +82,7 @@ pub async fn publish(
     partition: &Partition,
     expected: Option<&Partition>,
 ) -> Result<Swap> {
-    lake.store.persist(&partition.location).await?;
+    lake.store.persist(&Generation::folder_around(&partition.location)).await?;
     let swapped = lake.catalog.swap_partition(&table.name, partition, expected).await;
     swapped.with_context(|| format!("cannot publish {} in {}", partition.location, table.name))
 }
@@ -119,7 +119,7 @@ async fn vacuum_folder(
     let published_at = current.and_then(Publication::of).map(|publication| publication.published_at);
     let mut vacuumed = Vacuumed::default();
     if let Some(current) = current {
-        lake.store.sweep(&current.location, lake.config.vacuum_after).await?;
+        lake.store.sweep(&Generation::folder_around(&current.location), lake.config.vacuum_after).await?;
     }
     for candidate in lake.store.folders(folder).await? {
         let Some(generation) = Generation::of_folder(&candidate) else { continue };

@@ -61,6 +61,7 @@ pub(crate) async fn list(objects: &ObjectStores, store: &dyn Store, folder: &Loc
             size: object.size,
             etag: object.e_tag.unwrap_or_default(),
             modified: object.last_modified,
+            storage_class: None,
         })
         .collect();
     found.sort_by(|a, b| a.location.cmp(&b.location));

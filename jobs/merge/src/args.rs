@@ -9,8 +9,7 @@ use meterlake_core::report::Status;
 use meterlake_core::run::{Context, Job, Output, Pace, each, selected_periods};
 use serde::Deserialize;
 
-use crate::inputs::{Inputs, raw_objects};
-use crate::job::{self, Options, Work, merge_hour};
+use crate::job::{self, Options, Work, merge_hour, published};
 use crate::report::Report;
 
 /// The job `merge`.
@@ -68,7 +67,8 @@ impl Job for MergeJob {
     }
 }
 
-/// Merges those earlier hours again that were merged before and whose files or SQL changed since.
+/// Merges those earlier hours again that were merged before and whose files or SQL changed since, or what the hour before
+/// them publishes: the oldest first, so that a change is carried on by one run.
 async fn look_back(
     lake: &Lake,
     first: Hour,
@@ -79,13 +79,11 @@ async fn look_back(
     let (mut missed, mut failures) = (Vec::new(), Vec::new());
     let mut pace = Pace::new(context);
     let earliest = first.offset(-i32::try_from(lookback).unwrap_or(i32::MAX));
-    let mut prior = raw_objects(lake, earliest.previous()).await?;
+    let mut prior = published(lake, earliest.previous()).await?;
     for hour in Hour::range(earliest, first.previous()) {
-        let own = raw_objects(lake, hour).await?;
-        let work = Work::look(lake, hour, Inputs::new(lake, own.clone(), prior)).await?;
-        prior = own;
-        if work.is_new() {
-            missed.extend((!prior.is_empty()).then_some(hour));
+        let work = Work::look(lake, hour, prior.as_ref()).await?;
+        if work.published().is_none() {
+            missed.extend((!work.inputs.objects.is_empty()).then_some(hour));
         } else if !work.is_fresh() {
             if !pace.has_time() {
                 tracing::warn!(%hour, "there is no time to look back further; the next run does");
@@ -96,7 +94,10 @@ async fn look_back(
                 Ok(report) => output.report(&report)?,
                 Err(error) => failures.push(error),
             }
+            prior = published(lake, hour).await?;
+            continue;
         }
+        prior = work.published().cloned();
     }
     if let (Some(from), Some(to)) = (missed.first(), missed.last()) {
         tracing::warn!(

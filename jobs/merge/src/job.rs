@@ -1,11 +1,13 @@
 //! Merging one hour.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use meterlake_core::catalog::required_table;
-use meterlake_core::engine::{KeepMalformed, Scan, Statement};
+use meterlake_core::engine::{Scan, StatementFailed};
+use meterlake_core::generation::{Fingerprint, Generation};
+use meterlake_core::kinds::{Kind, follow};
 use meterlake_core::lake::Lake;
 use meterlake_core::location::Location;
 use meterlake_core::partitions;
@@ -14,18 +16,17 @@ use meterlake_core::publish::Publication;
 use meterlake_core::report::Status;
 use meterlake_core::run::Job;
 use meterlake_core::slot::{Draft, Slot, persistently};
-use meterlake_core::sql::{SqlFile, SqlValue, SqlValues};
+use meterlake_core::sql::SqlFile;
 use meterlake_core::store::{Object, visible_objects};
 
 use crate::args::MergeJob;
 use crate::inputs::{Inputs, Manifest};
-use crate::lines;
-use crate::publication::{Counts, has_same_own, has_silent_edit, publication, report};
+use crate::objects::Depth;
+use crate::publication::{Counts, has_silent_edit, is_equal, publication, report};
 use crate::report::Report;
+use crate::statements::{Kinds, Statements};
 
-/// The object in each generation with the lines that were no records. The name hides it from query engines.
-const MALFORMED: &str = "_malformed.jsonl";
-/// How many objects with malformed lines the log names at most.
+/// How many objects the log names at most.
 const NAMED: usize = 10;
 
 /// How an hour is merged.
@@ -49,24 +50,33 @@ pub async fn merge_hour(lake: &Lake, hour: Hour, options: Options) -> Result<Rep
     Ok(Report { duration_ms, ..report })
 }
 
+/// What is published of an hour.
+///
+/// # Errors
+/// The catalog failed.
+pub(crate) async fn published(lake: &Lake, hour: Hour) -> Result<Option<Publication>> {
+    Ok(Slot::look(lake, &lake.layout.merged, hour).await?.published)
+}
+
 /// An hour, its inputs, and what is published of it.
 pub(crate) struct Work<'a> {
     lake: &'a Lake,
     hour: Hour,
     sql: SqlFile,
-    inputs: Inputs,
+    pub(crate) inputs: Inputs,
     slot: Slot<'a>,
 }
 
 /// `None`: the hour changed meanwhile and has to be looked at again.
 async fn attempt(lake: &Lake, hour: Hour, options: Options) -> Result<Option<Report>> {
-    required_table(&*lake.catalog, &lake.layout.raw.name).await?;
-    required_table(&*lake.catalog, &lake.layout.merged.name).await?;
-    // Listed first, registered second: what the fingerprint names, the query can see. What comes later is not in the
-    // fingerprint, and so is found by the next run.
-    let inputs = Inputs::list(lake, hour).await?;
-    partitions::repair(lake, &lake.layout.raw, Some((hour.previous(), hour)), false).await?;
-    let work = Work::look(lake, hour, inputs).await?;
+    require_tables(lake).await?;
+    // The copies of the hour before are read beside its calls, so they must be of the same generation.
+    follow(lake, &[hour.previous(), hour], false).await?;
+    let prior = published(lake, hour.previous()).await?;
+    // List objects before registering the partition, so that the query sees at least what the fingerprint covers. An object
+    // that arrives in between changes the next fingerprint.
+    let work = Work::look(lake, hour, prior.as_ref()).await?;
+    partitions::repair(lake, &lake.layout.lines, Some((hour, hour)), false).await?;
     match &work.slot.published {
         Some(published) if work.is_fresh() && !options.force => {
             work.slot.vacuum(work.slot.current.as_ref()).await?;
@@ -76,165 +86,219 @@ async fn attempt(lake: &Lake, hour: Hour, options: Options) -> Result<Option<Rep
     }
 }
 
+async fn require_tables(lake: &Lake) -> Result<()> {
+    let layout = &lake.layout;
+    for table in [&layout.lines, &layout.merged, &layout.copies, &layout.malformed] {
+        required_table(&*lake.catalog, &table.name).await?;
+    }
+    Ok(())
+}
+
 impl<'a> Work<'a> {
-    pub(crate) async fn look(lake: &'a Lake, hour: Hour, inputs: Inputs) -> Result<Self> {
+    /// Lists the hour's objects and looks up what is published of it. `prior` is what the hour before publishes.
+    ///
+    /// # Errors
+    /// The store or the catalog failed, or the SQL file is wrong.
+    pub(crate) async fn look(lake: &'a Lake, hour: Hour, prior: Option<&Publication>) -> Result<Self> {
+        let inputs = Inputs::list(lake, hour, prior).await?;
         let slot = Slot::look(lake, &lake.layout.merged, hour).await?;
         Ok(Self { lake, hour, sql: lake.sql.query("merge_hour")?, inputs, slot })
     }
 
-    /// Whether what is published is made from what is there.
-    pub(crate) fn is_fresh(&self) -> bool {
-        let published = self.slot.published.as_ref();
-        published.is_some_and(|published| published.fingerprint == self.inputs.fingerprint(&self.sql))
+    /// What is published of the hour.
+    pub(crate) fn published(&self) -> Option<&Publication> {
+        self.slot.published.as_ref()
     }
 
-    /// Whether the hour was never published.
-    pub(crate) fn is_new(&self) -> bool {
-        self.slot.published.is_none()
+    /// Whether what is published is made from what is there.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.published().is_some_and(|published| published.fingerprint == self.inputs.fingerprint(&self.sql))
+    }
+
+    /// The manifest of the published generation; an empty one if there is none.
+    async fn manifest(&self) -> Result<Manifest> {
+        match &self.slot.current {
+            Some(current) => Manifest::read(self.lake, &Generation::folder_around(&current.location)).await,
+            None => Ok(Manifest::default()),
+        }
     }
 
     async fn rebuild(&self, options: Options) -> Result<Option<Report>> {
-        let manifest = self.inputs.manifest();
-        let before = match &self.slot.current {
-            Some(current) => Manifest::read(self.lake, &current.location).await?,
-            None => Manifest::default(),
-        };
+        let before = self.manifest().await?;
         if !options.force {
-            refuse_gone(&before.gone_from(&manifest))?;
+            refuse_gone(&before.gone_from(&self.inputs))?;
         }
-        if let Some(published) = &self.slot.published
+        if let Some(published) = self.published()
             && has_silent_edit(published, &self.sql)
         {
             tracing::warn!(sql = %self.sql.label(), path = %self.sql.path, "this SQL was edited; raise its version");
         }
-
-        let fingerprint = self.inputs.fingerprint(&self.sql);
-        let draft = if self.inputs.own.is_empty() {
-            self.slot.draft(MergeJob::NAME)?
-        } else {
-            self.slot.begin(MergeJob::NAME, &self.sql, &fingerprint, options.force).await?
+        let Some(manifest) = self.inputs.look_at(self.lake, &before, Depth::Start).await? else { return Ok(None) };
+        let error = match self.build(&manifest, options).await {
+            Err(error) if may_be_content(&error) => error,
+            built => return built,
         };
-        let (counts, scan) = match self.write(&draft, &manifest).await {
-            Ok(Some(written)) => written,
-            Ok(None) => {
-                draft.discard(self.lake).await;
-                return Ok(None);
+        // An object may break off in its middle. Look at all of them to their ends, once.
+        match self.inputs.look_at(self.lake, &manifest, Depth::Whole).await? {
+            Some(whole) if whole != manifest => {
+                tracing::warn!(hour = %self.hour, "some objects cannot be read to their ends: {error:#}");
+                self.build(&whole, options).await
             }
+            _ => Err(error),
+        }
+    }
+
+    /// Writes a generation from the objects of a manifest, and publishes it.
+    async fn build(&self, manifest: &Manifest, options: Options) -> Result<Option<Report>> {
+        let left_out = manifest.left_out(&self.lake.layout.raw.folder)?;
+        let has_lines = manifest.with_lines().next().is_some();
+        let draft = if has_lines {
+            // A run joins another only if both leave out the same objects.
+            let work = Fingerprint::default()
+                .text("inputs", &self.inputs.fingerprint(&self.sql))
+                .text("left_out", &left_out.join("\n"));
+            self.slot.begin(MergeJob::NAME, &self.sql, &work.finish(), options.force).await?
+        } else {
+            self.slot.draft(MergeJob::NAME)?
+        };
+        let written = match self.write(&draft, manifest, &left_out, has_lines).await {
+            Ok(written) => written,
             Err(error) => return Err(draft.fail(self.lake, error).await),
         };
+        let Some((counts, scan)) = written else {
+            draft.discard(self.lake).await;
+            return Ok(None);
+        };
+        self.tell(manifest, &counts);
 
-        // Where only the hour before gained files, and no call here turns out to be a copy of theirs, the result is the
-        // one that is published: later steps need not run again.
-        if let (Some(current), Some(published)) = (&self.slot.current, &self.slot.published)
-            && has_same_own(published, &self.sql, &self.inputs)
-            && before.prior_is_within(&manifest)
-            && published.number("rows") == counts.rows
+        // Where only the hour before changed, and the same calls and copies come out, later steps need not run again.
+        if let (Some(current), Some(published)) = (&self.slot.current, self.published())
+            && is_equal(published, &self.sql, &self.inputs, &counts)
             && !options.force
         {
             draft.discard(self.lake).await;
-            return self.renew(&current.location, published, &manifest, scan).await;
+            return self.renew(&current.location, published, manifest, scan).await;
         }
 
-        let publication = publication(&draft.generation, &self.sql, &self.inputs, counts);
-        let Some(partition) = self.slot.publish(&publication, &draft.folder).await? else {
+        let publication = publication(&draft.generation, &self.sql, &self.inputs, &counts);
+        let calls = Kind::Call.folder(&draft.folder);
+        let Some(partition) = self.slot.publish(&publication, &calls).await? else {
             draft.discard(self.lake).await;
             return Ok(None);
         };
+        follow(self.lake, &[self.hour], false).await?;
         draft.finish(self.lake).await?;
         self.slot.vacuum(Some(&partition)).await?;
-        let status = if self.inputs.own.is_empty() { Status::Empty } else { Status::Published };
+        let status = if has_lines { Status::Published } else { Status::Empty };
         Ok(Some(report(self.hour, status, &publication, scan)))
     }
 
-    /// Writes the generation; gives its numbers and what that took. `None`: other files were read than listed.
-    async fn write(&self, draft: &Draft, manifest: &Manifest) -> Result<Option<(Counts, Scan)>> {
-        let written = self.write_rows(draft).await?;
-        if written.is_some() {
-            manifest.write(self.lake, &draft.folder).await?;
+    /// Writes the generation; gives its numbers and what that took. `None`: other objects were read than listed.
+    async fn write(
+        &self,
+        draft: &Draft,
+        manifest: &Manifest,
+        left_out: &[String],
+        has_lines: bool,
+    ) -> Result<Option<(Counts, Scan)>> {
+        let unreadable_objects = manifest.unreadable().count() as u64;
+        let (mut counts, mut scan) = (Counts { unreadable_objects, ..Counts::default() }, Scan::default());
+        if has_lines {
+            let statements = Statements { lake: self.lake, hour: self.hour, draft, left_out };
+            let (rows, writing) = statements.write_rows(&self.sql).await?;
+            let (lines, counting) = statements.count_lines().await?;
+            let (kinds, reading) = statements.count_kinds().await?;
+            if let Some(problem) = unbalanced(manifest, &lines, &kinds, rows) {
+                // An object that came, went or was replaced meanwhile is a reason to look again, any other is an error.
+                let now = Inputs::list(self.lake, self.hour, None).await?;
+                if now.own_fingerprint(&self.sql) != self.inputs.own_fingerprint(&self.sql) {
+                    return Ok(None);
+                }
+                bail!("{}: {problem}", self.sql.label());
+            }
+            scan = writing + counting + reading;
+            counts.kinds = kinds;
         }
-        Ok(written)
+        manifest.write(self.lake, &draft.folder).await?;
+        let files = visible_objects(&*self.lake.store, &draft.folder).await?;
+        counts.output_files = files.len() as u64;
+        counts.output_bytes = files.iter().map(|file: &Object| file.size).sum();
+        Ok(Some((counts, scan)))
     }
 
-    async fn write_rows(&self, draft: &Draft) -> Result<Option<(Counts, Scan)>> {
-        if self.inputs.own.is_empty() {
-            return Ok(Some(Default::default()));
-        }
-        let raw_folder = self.lake.layout.raw.folder_of(self.hour);
-        let statement = Statement {
-            label: self.sql.label(),
-            sql: self.render(draft)?,
-            database: self.lake.config.database.clone(),
-            malformed: Some(KeepMalformed { from: raw_folder.clone(), to: draft.folder.join(MALFORMED) }),
-            token: draft.token(),
-        };
-        let mut outcome = self.lake.engine.execute(&statement).await?;
-        let tells_reads = !outcome.reads.is_empty();
-        if !tells_reads {
-            let (reads, scan) = lines::count(self.lake, self.hour, draft.token()).await?;
-            outcome.reads = reads;
-            outcome.scan += scan;
-        }
-        let reads: Vec<_> =
-            outcome.reads.iter().filter(|read| read.location.relative_to(&raw_folder).is_some()).collect();
-        let read: BTreeSet<&Location> = reads.iter().map(|read| &read.location).collect();
-        let listed: BTreeSet<&Location> = self.inputs.own.iter().map(|object| &object.location).collect();
-        // An object without a line gives no row to an engine that counts rows.
-        if read != listed && (tells_reads || !read.is_subset(&listed)) {
-            return Ok(None);
-        }
-        let records: u64 = reads.iter().map(|read| read.records).sum();
-        let malformed: u64 = reads.iter().map(|read| read.malformed).sum();
-        let Some(duplicates) = records.checked_sub(outcome.rows) else {
-            bail!("{} gave {} rows for {records} records: each may give one", self.sql.label(), outcome.rows);
-        };
-        if malformed > 0 {
-            // Where the engine does not keep them, they are found in the raw objects.
-            let spoilt = reads.iter().filter(|read| read.malformed > 0);
-            let kept: Vec<String> = if tells_reads {
-                vec![draft.folder.join(MALFORMED).to_string()]
-            } else {
-                spoilt.map(|read| read.location.to_string()).take(NAMED).collect()
-            };
+    /// Warns of what is published and is no call.
+    fn tell(&self, manifest: &Manifest, counts: &Counts) {
+        let hour = self.hour;
+        for (object, what) in manifest.unreadable().take(NAMED) {
             tracing::warn!(
-                hour = %self.hour, malformed, kept_in = kept.join(", "), "left out malformed lines, which are kept"
+                %hour, object,
+                "this raw object is left out, it seems to be {what}: set the stream to write plain text or GZIP, and \
+                 put the object's lines back as such"
             );
         }
-        let files = visible_objects(&*self.lake.store, &draft.folder).await?;
-        let counts = Counts {
-            rows: outcome.rows,
-            duplicates,
-            malformed,
-            output_files: files.len() as u64,
-            output_bytes: files.iter().map(|file: &Object| file.size).sum(),
-        };
-        Ok(Some((counts, outcome.scan)))
+        let kinds = &counts.kinds;
+        if kinds.malformed > 0 {
+            let table = &self.lake.layout.malformed.name.table;
+            tracing::warn!(%hour, malformed = kinds.malformed, reasons = ?kinds.reasons, "malformed lines are in {table}");
+        }
+        if kinds.unreadable_values > 0 {
+            let unreadable = kinds.unreadable_values;
+            let table = &self.lake.layout.merged.name.table;
+            tracing::warn!(
+                %hour, unreadable,
+                "times, statuses or lengths cannot be read: look at {table} where unreadable > 0"
+            );
+        }
+        let unsplit = kinds.rows() - kinds.lines;
+        if unsplit > 0 {
+            tracing::warn!(%hour, unsplit, "records came on the line of another: end the log's format with a line end");
+        }
     }
 
-    fn render(&self, draft: &Draft) -> Result<String> {
-        let mut values = SqlValues::from([
-            ("staging_table", draft.staging_value(self.lake)),
-            ("location", (&draft.folder).into()),
-            ("raw_table", (&self.lake.layout.raw.name).into()),
-        ]);
-        let names = ["year", "month", "day", "hour", "prior_year", "prior_month", "prior_day", "prior_hour"];
-        let numbers = [self.hour.numbers(), self.hour.previous().numbers()].concat();
-        values.extend(names.into_iter().zip(numbers.into_iter().map(SqlValue::from)));
-        self.sql.render_one(&values)
+    /// Renders the statement without running it, for people.
+    fn render(&self, draft: &Draft, left_out: &[String]) -> Result<String> {
+        Statements { lake: self.lake, hour: self.hour, draft, left_out }.render(&self.sql)
     }
 
     /// Keeps the published generation and notes that it is made from the inputs of now.
     async fn renew(
         &self,
-        generation: &Location,
+        calls: &Location,
         published: &Publication,
         manifest: &Manifest,
         scan: Scan,
     ) -> Result<Option<Report>> {
-        manifest.write(self.lake, generation).await?;
+        manifest.write(self.lake, &Generation::folder_around(calls)).await?;
         let renewed = Publication { fingerprint: self.inputs.fingerprint(&self.sql), ..published.clone() };
-        let swapped = self.slot.publish(&renewed, generation).await?;
+        let swapped = self.slot.publish(&renewed, calls).await?;
         Ok(swapped.map(|_| report(self.hour, Status::Unchanged, &renewed, scan)))
     }
+}
+
+/// Why what came out is not what went in; `None`: it is.
+fn unbalanced(manifest: &Manifest, lines: &BTreeMap<String, u64>, kinds: &Kinds, rows: u64) -> Option<String> {
+    let expected: BTreeSet<&str> = manifest.with_lines().collect();
+    let counted: BTreeSet<&str> = lines.keys().map(String::as_str).collect();
+    if let Some(object) = expected.difference(&counted).next() {
+        return Some(format!("the raw object {object} gave no line: the engine did not read it"));
+    }
+    if let Some(object) = counted.difference(&expected).next() {
+        return Some(format!("the raw object {object} was read, which the listing did not have"));
+    }
+    let total: u64 = lines.values().sum();
+    if total != kinds.lines || rows != kinds.rows() {
+        return Some(format!(
+            "the text has {total} lines, and {rows} rows were written for {} lines, of which {} calls, {} copies and {} \
+             malformed: every line must come out as something",
+            kinds.lines, kinds.calls, kinds.copies, kinds.malformed
+        ));
+    }
+    None
+}
+
+/// Whether a statement failed, and the content of an object may be why.
+fn may_be_content(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<StatementFailed>().is_none_or(|failed| !failed.is_retryable)
 }
 
 fn refuse_gone(gone: &[&str]) -> Result<()> {
@@ -253,17 +317,20 @@ fn refuse_gone(gone: &[&str]) -> Result<()> {
 /// # Errors
 /// A table does not exist, or the store or catalog failed.
 pub(crate) async fn plan(lake: &Lake, hour: Hour) -> Result<(String, String)> {
-    required_table(&*lake.catalog, &lake.layout.raw.name).await?;
-    required_table(&*lake.catalog, &lake.layout.merged.name).await?;
-    let work = Work::look(lake, hour, Inputs::list(lake, hour).await?).await?;
-    let why = match &work.slot.published {
+    require_tables(lake).await?;
+    let prior = published(lake, hour.previous()).await?;
+    let work = Work::look(lake, hour, prior.as_ref()).await?;
+    let why = match work.published() {
         Some(_) if work.is_fresh() => "is unchanged; with --force it would run",
         Some(published) if published.sql != work.sql.label() => "would be merged again, because the SQL is a newer one",
-        Some(_) => "would be merged again, because its files or those of the hour before changed",
-        None if work.inputs.own.is_empty() => "has no files and would be published as empty; with files it would run",
+        Some(_) => "would be merged again, because its files or the calls of the hour before changed",
+        None if work.inputs.objects.is_empty() => {
+            "has no files and would be published as empty; with files it would run"
+        }
         None => "would be merged for the first time",
     };
     let draft = work.slot.draft(MergeJob::NAME)?;
-    let plan = format!("{hour} ({} files, {} bytes) {why}", work.inputs.own.len(), work.inputs.bytes());
-    Ok((plan, work.render(&draft)?))
+    let left_out = work.manifest().await?.left_out(&lake.layout.raw.folder)?;
+    let plan = format!("{hour} ({} files, {} bytes) {why}", work.inputs.objects.len(), work.inputs.bytes());
+    Ok((plan, work.render(&draft, &left_out)?))
 }

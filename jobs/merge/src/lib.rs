@@ -1,14 +1,15 @@
 //! Turns an hour of small files into one typed table of calls, each counted once.
 //!
-//! An hour's partition is a pure function of the raw objects of that hour and of the hour before, and of the SQL. Their
+//! An hour's partition is a pure function of its raw objects, of what the hour before publishes, and of the SQL. Their
 //! fingerprint is stored with the partition: the same one means that there is nothing to do.
 
 mod args;
 mod inputs;
 mod job;
-mod lines;
+mod objects;
 mod publication;
 mod report;
+mod statements;
 
 pub use args::{Args, MergeJob};
 pub use job::{Options, merge_hour};

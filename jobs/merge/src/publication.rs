@@ -1,9 +1,12 @@
 //! What `merge` notes with a partition, and the report that it gives back.
 
+use std::collections::BTreeMap;
+
 use chrono::Utc;
 use meterlake_core::catalog::Parameters;
 use meterlake_core::engine::Scan;
 use meterlake_core::generation::Generation;
+use meterlake_core::kinds::Kind;
 use meterlake_core::period::Hour;
 use meterlake_core::publish::Publication;
 use meterlake_core::report::Status;
@@ -13,33 +16,41 @@ use meterlake_core::sql::SqlFile;
 use crate::args::MergeJob;
 use crate::inputs::Inputs;
 use crate::report::Report;
+use crate::statements::Kinds;
 
 const OWN_FINGERPRINT: &str = "own_fingerprint";
 const SQL_CHECKSUM: &str = "sql_checksum";
+const KEY_SUMS: &str = "key_sums";
+const REASONS: &str = "malformed_reasons";
 
 /// The numbers of one merged hour.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
-    pub(crate) rows: u64,
-    pub(crate) duplicates: u64,
-    pub(crate) malformed: u64,
+    pub(crate) kinds: Kinds,
+    pub(crate) unreadable_objects: u64,
     pub(crate) output_files: u64,
     pub(crate) output_bytes: u64,
 }
 
 /// What to note with a generation made from these inputs.
-pub(crate) fn publication(generation: &Generation, sql: &SqlFile, inputs: &Inputs, counts: Counts) -> Publication {
+pub(crate) fn publication(generation: &Generation, sql: &SqlFile, inputs: &Inputs, counts: &Counts) -> Publication {
     let number = |key: &str, number: u64| (key.to_owned(), number.to_string());
+    let Counts { kinds, .. } = counts;
     let notes = Parameters::from([
-        number("rows", counts.rows),
-        number("duplicates", counts.duplicates),
-        number("malformed", counts.malformed),
+        number(Kind::Call.note(), kinds.calls),
+        number(Kind::Copy.note(), kinds.copies),
+        number(Kind::Malformed.note(), kinds.malformed),
+        number("lines", kinds.lines),
+        number("unreadable_values", kinds.unreadable_values),
+        number("unreadable_objects", counts.unreadable_objects),
         number("output_files", counts.output_files),
         number("output_bytes", counts.output_bytes),
-        number("source_files", inputs.own.len() as u64),
+        number("source_files", inputs.objects.len() as u64),
         number("source_bytes", inputs.bytes()),
         (OWN_FINGERPRINT.to_owned(), inputs.own_fingerprint(sql)),
         (SQL_CHECKSUM.to_owned(), sql.checksum()),
+        (KEY_SUMS.to_owned(), kinds.sums.clone()),
+        (REASONS.to_owned(), serde_json::json!(kinds.reasons).to_string()),
     ]);
     Publication {
         generation: generation.clone(),
@@ -50,9 +61,11 @@ pub(crate) fn publication(generation: &Generation, sql: &SqlFile, inputs: &Input
     }
 }
 
-/// Whether a publication was made from the same own objects by the same SQL.
-pub(crate) fn has_same_own(publication: &Publication, sql: &SqlFile, inputs: &Inputs) -> bool {
+/// Whether a publication was made from the same own objects by the same SQL, and has the same calls and copies.
+pub(crate) fn is_equal(publication: &Publication, sql: &SqlFile, inputs: &Inputs, counts: &Counts) -> bool {
     publication.notes.get(OWN_FINGERPRINT) == Some(&inputs.own_fingerprint(sql))
+        && publication.number(Kind::Call.note()) == counts.kinds.calls
+        && publication.notes.get(KEY_SUMS) == Some(&counts.kinds.sums)
 }
 
 /// Whether the SQL was edited and its version not raised.
@@ -63,13 +76,19 @@ pub(crate) fn has_silent_edit(publication: &Publication, sql: &SqlFile) -> bool 
 /// The report of an hour that is published so.
 pub(crate) fn report(hour: Hour, status: Status, publication: &Publication, scan: Scan) -> Report {
     let number = |key: &str| publication.number(key);
+    let rows = [Kind::Call, Kind::Copy, Kind::Malformed].map(|kind| number(kind.note()));
+    let reasons = publication.notes.get(REASONS).and_then(|text| serde_json::from_str(text).ok());
     Report {
         job: MergeJob::NAME,
         period: hour,
         status,
-        rows: number("rows"),
-        duplicates: number("duplicates"),
-        malformed: number("malformed"),
+        rows: rows[0],
+        duplicates: rows[1],
+        malformed: rows[2],
+        malformed_reasons: reasons.unwrap_or_else(BTreeMap::new),
+        unsplit: rows.iter().sum::<u64>().saturating_sub(number("lines")),
+        unreadable_values: number("unreadable_values"),
+        unreadable_objects: number("unreadable_objects"),
         source_files: number("source_files"),
         source_bytes: number("source_bytes"),
         output_files: number("output_files"),

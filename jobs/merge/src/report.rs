@@ -1,5 +1,6 @@
 //! What `merge` says of an hour.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use meterlake_core::engine::Scan;
@@ -18,10 +19,19 @@ pub struct Report {
     pub status: Status,
     /// Calls, each counted once.
     pub rows: u64,
-    /// Lines that are copies of a counted line, here or in the hour before.
+    /// Records that are copies of a counted one, here or in the hour before: the table of copies has them.
     pub duplicates: u64,
-    /// Lines that are no records. They are kept beside the rows, in `_malformed.jsonl`.
+    /// Lines, and pieces of lines, that are no records: the table of malformed lines has them.
     pub malformed: u64,
+    /// The same by the reason; left out if there are none.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub malformed_reasons: BTreeMap<String, u64>,
+    /// Records that came on the line of another one, without a line end between them.
+    pub unsplit: u64,
+    /// Times, statuses and lengths that could not be read, of calls and copies.
+    pub unreadable_values: u64,
+    /// Raw objects that are no lines of text. They are left out.
+    pub unreadable_objects: u64,
     /// Raw objects.
     pub source_files: u64,
     /// Their size, as stored.
@@ -32,7 +42,7 @@ pub struct Report {
     pub output_bytes: u64,
     /// The published generation.
     pub generation: String,
-    /// The SQL that made it: `merge_hour@1`.
+    /// The SQL that made it: `merge_hour@2+lines@1+apigateway@1`.
     pub sql: String,
     /// What reading took in this run.
     #[serde(flatten)]
@@ -45,7 +55,10 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { period, rows, duplicates, malformed, source_files, output_files, duration_ms, .. } = self;
         match self.status {
-            Status::Empty => return write!(f, "merge {period}: no files; published as empty"),
+            Status::Empty if self.unreadable_objects == 0 => {
+                return write!(f, "merge {period}: no lines; published as empty");
+            }
+            Status::Empty => write!(f, "merge {period}: published as empty:")?,
             Status::Published => write!(f, "merge {period}: published")?,
             Status::Unchanged => write!(f, "merge {period}: unchanged")?,
         }
@@ -56,6 +69,15 @@ impl fmt::Display for Report {
             human_bytes(self.source_bytes),
             human_bytes(self.output_bytes)
         )?;
+        for (count, what) in [
+            (self.unsplit, "records on the line of another"),
+            (self.unreadable_values, "values that cannot be read"),
+            (self.unreadable_objects, "objects that cannot be read"),
+        ] {
+            if count > 0 {
+                write!(f, "; {count} {what}")?;
+            }
+        }
         write!(f, "{}", Cost(self.scan))
     }
 }

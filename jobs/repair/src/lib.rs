@@ -1,13 +1,17 @@
-//! Makes the catalog of the raw table agree with the folders that Firehose writes: adds what is missing, removes what
-//! has no folder, and mends a folder that is registered twice, in which every call would be counted twice.
+//! Makes the catalog of the raw tables agree with the folders that Firehose writes: adds what is missing, removes what
+//! has no folder, and mends a folder that is registered twice, in which every call would be counted twice. Then it makes the
+//! tables of copies and of malformed lines agree with what is published of the hours.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use anyhow::Result;
 use async_trait::async_trait;
-use meterlake_core::catalog::required_table;
+use meterlake_core::catalog::{PartitionFilter, required_table};
 use meterlake_core::engine::Statement;
+use meterlake_core::kinds::follow;
 use meterlake_core::lake::Lake;
+use meterlake_core::layout::period_of_values;
 use meterlake_core::partitions::{self, Repair};
 use meterlake_core::period::{Day, Hour, Month, Period};
 use meterlake_core::publish::{Vacuumed, vacuum_notes, vacuum_staging, vacuum_table};
@@ -30,7 +34,7 @@ pub struct Args {
     /// Look at every folder and every partition
     #[arg(long, conflicts_with_all = ["from", "to"])]
     pub full: bool,
-    /// Run MSCK REPAIR TABLE, then mend what it registers twice
+    /// Run MSCK REPAIR TABLE on the raw tables, then mend what it registers twice
     #[arg(long)]
     pub msck: bool,
     /// Also delete, in the whole lake, superseded and orphaned generations, staging tables, and old notes of runs
@@ -51,8 +55,10 @@ pub struct Report {
     pub added: u64,
     /// Partitions removed that had no folder.
     pub removed: u64,
-    /// Folders that were registered twice, or under other values or elsewhere.
+    /// Hours whose folder was registered twice, or under other values or elsewhere, in one of the two raw tables.
     pub mended: u64,
+    /// Merged hours whose copies or malformed lines were not those of the published generation.
+    pub followed: u64,
     /// Folders that are no partition, left as they are.
     pub ignored: u64,
     /// Generations deleted by `--vacuum`.
@@ -71,6 +77,9 @@ impl fmt::Display for Report {
             "repair {period}: {folders} folders; partitions: {added} added, {removed} removed, {mended} mended; \
              {ignored} folders are no partition"
         )?;
+        if self.followed > 0 {
+            write!(f, "; {} merged hours put right", self.followed)?;
+        }
         let (generations, tables) = (self.vacuumed_generations, self.vacuumed_staging_tables);
         let notes = self.vacuumed_notes;
         if generations + tables + notes > 0 {
@@ -83,14 +92,15 @@ impl fmt::Display for Report {
 #[async_trait]
 impl Job for RepairJob {
     const NAME: &'static str = "repair";
-    const ABOUT: &'static str = "Makes the catalog of the raw table agree with its folders";
+    const ABOUT: &'static str =
+        "Makes the catalog agree with the folders of the raw tables, and with the published hours";
     type Args = Args;
     type Report = Report;
 
     async fn run(lake: &Lake, args: &Args, context: &Context, output: &mut Output<Report>) -> Result<()> {
         let range = range(lake, args, context)?;
         if context.dry_run && args.msck {
-            output.plan("repair would first run", &[msck(lake).sql])?;
+            output.plan("repair would first run", &msck(lake).map(|statement| statement.sql))?;
         }
         let report = run(lake, range, args, context.dry_run).await?;
         output.report(&report)
@@ -100,33 +110,57 @@ impl Job for RepairJob {
 /// Repairs a range of hours, or all.
 ///
 /// # Errors
-/// The raw table does not exist, or the store or catalog failed; running it again goes on where it stopped.
+/// A table does not exist, or the store or catalog failed; running it again goes on where it stopped.
 pub async fn run(lake: &Lake, range: Option<(Hour, Hour)>, args: &Args, dry_run: bool) -> Result<Report> {
-    let raw = &lake.layout.raw;
-    required_table(&*lake.catalog, &raw.name).await?;
-    if args.msck && !dry_run {
-        lake.engine.execute(&msck(lake)).await?;
+    let layout = &lake.layout;
+    for table in [&layout.raw, &layout.lines, &layout.merged, &layout.copies, &layout.malformed] {
+        required_table(&*lake.catalog, &table.name).await?;
     }
-    let found: Repair = partitions::repair(lake, raw, range, dry_run).await?;
+    if args.msck && !dry_run {
+        for statement in msck(lake) {
+            lake.engine.execute(&statement).await?;
+        }
+    }
+    let found: Repair = partitions::repair(lake, &layout.raw, range, dry_run).await?;
+    let lines: Repair = partitions::repair(lake, &layout.lines, range, dry_run).await?;
     for folder in &found.ignored {
         tracing::warn!(%folder, "this folder is no partition: its files are not counted");
     }
-    for hour in &found.mended {
+    let mended: BTreeSet<Hour> = found.mended.iter().chain(&lines.mended).copied().collect();
+    for hour in &mended {
         tracing::warn!(%hour, "this hour's folder was not registered once under its own values");
     }
+    let followed = follow(lake, &merged_hours(lake, range).await?, dry_run).await?;
     let vacuumed = if args.vacuum && !dry_run { vacuum(lake).await? } else { Vacuumed::default() };
+    let added: BTreeSet<Hour> = found.added.iter().chain(&lines.added).copied().collect();
     Ok(Report {
         job: RepairJob::NAME,
         period: range.map_or_else(|| "all".to_owned(), |(from, to)| format!("{from}/{to}")),
         folders: found.folders,
-        added: found.added.len() as u64,
-        removed: found.removed,
-        mended: found.mended.len() as u64,
+        added: added.len() as u64,
+        // Both tables lie over the same folders.
+        removed: found.removed.max(lines.removed),
+        mended: mended.len() as u64,
+        followed: followed.len() as u64,
         ignored: found.ignored.len() as u64,
         vacuumed_generations: vacuumed.generations,
         vacuumed_staging_tables: vacuumed.staging_tables,
         vacuumed_notes: vacuumed.notes,
     })
+}
+
+/// The hours of a range, or all, that one of the tables which merge writes has a partition of.
+async fn merged_hours(lake: &Lake, range: Option<(Hour, Hour)>) -> Result<Vec<Hour>> {
+    if let Some((from, to)) = range {
+        return Ok(Hour::range(from, to).collect());
+    }
+    let layout = &lake.layout;
+    let mut hours = BTreeSet::new();
+    for table in [&layout.merged, &layout.copies, &layout.malformed] {
+        let partitions = lake.catalog.partitions(&table.name, &PartitionFilter::default()).await?;
+        hours.extend(partitions.iter().filter_map(|partition| period_of_values::<Hour>(&partition.values)));
+    }
+    Ok(hours.into_iter().collect())
 }
 
 /// Vacuums the whole lake.
@@ -155,14 +189,14 @@ fn range(lake: &Lake, args: &Args, context: &Context) -> Result<Option<(Hour, Ho
     Ok(Some((running.offset(-hours), running)))
 }
 
-/// The original design's statement. It registers `month=01` with the value `01` beside `1`, which is mended after it.
-fn msck(lake: &Lake) -> Statement {
-    let table = &lake.layout.raw.name;
-    Statement {
+/// The original design's statement, for both raw tables. It registers `month=01` with the value `01` beside `1`, which is
+/// mended after it.
+fn msck(lake: &Lake) -> [Statement; 2] {
+    [&lake.layout.raw.name, &lake.layout.lines.name].map(|table| Statement {
         label: "msck".to_owned(),
         sql: format!("MSCK REPAIR TABLE `{}`.`{}`", table.database, table.table),
         database: lake.config.database.clone(),
         malformed: None,
         token: None,
-    }
+    })
 }

@@ -41,6 +41,33 @@ impl S3Store {
         Self { client: Client::from_conf(config) }
     }
 
+    /// An object's content, or a range of it.
+    async fn get(&self, object: &Location, range: Option<String>) -> Result<Option<Vec<u8>>> {
+        let (bucket, key) = bucket_and_key(object)?;
+        let mut attempt = 1;
+        loop {
+            let get = self.client.get_object().bucket(bucket).key(key).set_range(range.clone());
+            let found = match get.send().await {
+                Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => return Ok(None),
+                // A range that starts at the end or behind it.
+                Err(error) if error.raw_response().is_some_and(|answer| answer.status().as_u16() == 416) => {
+                    return Ok(Some(Vec::new()));
+                }
+                found => found.map_err(|error| failed(error, format_args!("cannot read {object}")))?,
+            };
+            match found.body.collect().await {
+                Ok(content) => return Ok(Some(content.to_vec())),
+                Err(error) if attempt == READ_ATTEMPTS => {
+                    return Err(anyhow!(error).context(format!("cannot read {object}")));
+                }
+                Err(error) => {
+                    tracing::debug!(%object, attempt, %error, "the content stopped coming: asking for it again");
+                    attempt += 1;
+                }
+            }
+        }
+    }
+
     /// Deletes keys of one bucket. The call succeeds even when it could not delete some of them.
     async fn delete(&self, bucket: &str, keys: &[String]) -> Result<()> {
         let ids: Result<Vec<_>, _> = keys.iter().map(|key| ObjectIdentifier::builder().key(key).build()).collect();
@@ -139,24 +166,12 @@ impl Store for S3Store {
     }
 
     async fn read(&self, object: &Location) -> Result<Option<Vec<u8>>> {
-        let (bucket, key) = bucket_and_key(object)?;
-        let mut attempt = 1;
-        loop {
-            let found = match self.client.get_object().bucket(bucket).key(key).send().await {
-                Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => return Ok(None),
-                found => found.map_err(|error| failed(error, format_args!("cannot read {object}")))?,
-            };
-            match found.body.collect().await {
-                Ok(content) => return Ok(Some(content.to_vec())),
-                Err(error) if attempt == READ_ATTEMPTS => {
-                    return Err(anyhow!(error).context(format!("cannot read {object}")));
-                }
-                Err(error) => {
-                    tracing::debug!(%object, attempt, %error, "the content stopped coming: asking for it again");
-                    attempt += 1;
-                }
-            }
-        }
+        self.get(object, None).await
+    }
+
+    async fn read_part(&self, object: &Location, from: u64, length: u64) -> Result<Option<Vec<u8>>> {
+        let Some(last) = length.checked_sub(1) else { return Ok(Some(Vec::new())) };
+        self.get(object, Some(format!("bytes={from}-{}", from.saturating_add(last)))).await
     }
 
     async fn write(&self, object: &Location, content: &[u8]) -> Result<()> {
@@ -222,6 +237,7 @@ fn object(bucket: &str, listed: &Listed) -> Result<Option<Object>> {
         location: format!("s3://{bucket}/{key}").parse()?,
         size: listed.size().unwrap_or_default().try_into().unwrap_or_default(),
         etag: listed.e_tag().unwrap_or_default().trim_matches('"').to_owned(),
+        storage_class: listed.storage_class().map(|class| class.as_str().to_owned()),
         modified: time(listed.last_modified()).with_context(|| format!("s3://{bucket}/{key} has no time"))?,
     }))
 }

@@ -109,9 +109,13 @@ impl Config {
     }
 
     fn check(&self) -> Result<()> {
+        let (copies, malformed) =
+            (format!("{}-copies", self.folders.merged), format!("{}-malformed", self.folders.merged));
         let folders = [
             ("folders.raw", &self.folders.raw),
             ("folders.merged", &self.folders.merged),
+            ("folders.merged with -copies", &copies),
+            ("folders.merged with -malformed", &malformed),
             ("folders.usage_daily", &self.folders.usage_daily),
             ("folders.invoices", &self.folders.invoices),
         ];
@@ -127,7 +131,10 @@ impl Config {
         }
         let tables = [
             ("tables.raw", &self.tables.raw),
+            ("tables.lines", &self.tables.lines),
             ("tables.merged", &self.tables.merged),
+            ("tables.copies", &self.tables.copies),
+            ("tables.malformed", &self.tables.malformed),
             ("tables.usage_daily", &self.tables.usage_daily),
             ("tables.invoices", &self.tables.invoices),
             ("tables.line_items", &self.tables.line_items),
@@ -151,7 +158,11 @@ impl Config {
         Layout {
             root: self.lake.clone(),
             raw: table(&self.tables.raw, &self.folders.raw),
+            lines: table(&self.tables.lines, &self.folders.raw),
             merged: table(&self.tables.merged, &self.folders.merged),
+            // Folders of their own, in which MSCK REPAIR TABLE finds nothing.
+            copies: table(&self.tables.copies, &format!("{}-copies", self.folders.merged)),
+            malformed: table(&self.tables.malformed, &format!("{}-malformed", self.folders.merged)),
             usage_daily: table(&self.tables.usage_daily, &self.folders.usage_daily),
             invoices: table(&self.tables.invoices, &self.folders.invoices),
             line_items: table(&self.tables.line_items, &self.folders.invoices),

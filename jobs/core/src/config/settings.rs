@@ -29,6 +29,8 @@ pub struct Config {
     pub tables: TableNames,
     /// The tables' folders, below the lake.
     pub folders: TableFolders,
+    /// What the raw access log is like.
+    pub raw: RawConfig,
     /// Settings of the embedded engine.
     pub embedded: EmbeddedConfig,
     /// Settings of the engine Athena.
@@ -57,10 +59,16 @@ pub enum EngineKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TableNames {
-    /// The access log as it comes.
+    /// The access log as it comes, as JSON: for people to look at.
     pub raw: Name,
+    /// The same objects as lines of text.
+    pub lines: Name,
     /// The access log merged.
     pub merged: Name,
+    /// The copies that merging left out.
+    pub copies: Name,
+    /// The lines that are no records.
+    pub malformed: Name,
     /// Usage per user and day.
     pub usage_daily: Name,
     /// Invoices.
@@ -81,6 +89,35 @@ pub struct TableFolders {
     pub usage_daily: String,
     /// Where `invoice` writes.
     pub invoices: String,
+}
+
+/// What the raw access log is like.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawConfig {
+    /// What two records on one line are.
+    pub glued: Glued,
+}
+
+/// What two records on one line are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Glued {
+    /// Two records: the log's format ends them with no line end.
+    Split,
+    /// One record that a client wrote another one into: the log's format ends every record with a line end.
+    Malformed,
+}
+
+impl Glued {
+    /// As the setting has it, and the SQL files.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Split => "split",
+            Self::Malformed => "malformed",
+        }
+    }
 }
 
 /// Settings of the embedded engine.
@@ -184,6 +221,7 @@ impl Default for Config {
             vacuum_after: Duration::from_secs(3600),
             tables: TableNames::default(),
             folders: TableFolders::default(),
+            raw: RawConfig::default(),
             embedded: EmbeddedConfig::default(),
             athena: AthenaConfig::default(),
             merge: MergeConfig::default(),
@@ -198,7 +236,10 @@ impl Default for TableNames {
     fn default() -> Self {
         Self {
             raw: name("restapi_access_log_json"),
+            lines: name("restapi_access_log_lines"),
             merged: name("restapi_access_log_parquet"),
+            copies: name("restapi_access_log_copies"),
+            malformed: name("restapi_access_log_malformed"),
             usage_daily: name("usage_daily"),
             invoices: name("invoices"),
             line_items: name("line_items"),
@@ -211,6 +252,12 @@ impl Default for TableFolders {
         let [raw, merged, usage_daily, invoices] =
             ["json-data", "parquet-data", "usage-daily", "invoices"].map(str::to_owned);
         Self { raw, merged, usage_daily, invoices }
+    }
+}
+
+impl Default for RawConfig {
+    fn default() -> Self {
+        Self { glued: Glued::Split }
     }
 }
 

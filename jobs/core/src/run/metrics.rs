@@ -10,7 +10,7 @@ use crate::period::{Day, Hour, Month, Period};
 /// The namespace of all metrics. Their one dimension is `job`.
 const NAMESPACE: &str = "meterlake";
 /// What was done: not told of a period that was found unchanged, whose calls were told of before.
-const DONE: [&str; 3] = ["rows", "duplicates", "malformed"];
+const DONE: [&str; 6] = ["rows", "duplicates", "malformed", "unsplit", "unreadable_values", "unreadable_objects"];
 const LAG: &str = "lag_seconds";
 
 /// The lines for the reports of an invocation. `is_scheduled`: it works on what is due now, and so tells how late the

@@ -14,6 +14,8 @@ pub enum ParameterType {
     Names,
     /// A string literal.
     Text,
+    /// Any number of string literals, to loop over.
+    Texts,
     /// A whole number.
     Integer,
 }
@@ -24,6 +26,7 @@ impl fmt::Display for ParameterType {
             Self::Name => "name",
             Self::Names => "names",
             Self::Text => "text",
+            Self::Texts => "texts",
             Self::Integer => "integer",
         })
     }
@@ -38,6 +41,11 @@ pub(super) struct Header {
 }
 
 impl Header {
+    /// `merge_hour@2`
+    pub(super) fn label(&self) -> String {
+        format!("{}@{}", self.name, self.version)
+    }
+
     /// Reads the comment lines that a file starts with. Lines that are no part of the form are free text.
     pub(super) fn parse(text: &str) -> Result<Self> {
         let (mut name, mut version, mut parameters) = (None, None, None);
@@ -79,8 +87,9 @@ fn parameter(line: &str) -> Result<Option<(String, ParameterType)>> {
         "name" => ParameterType::Name,
         "names" => ParameterType::Names,
         "text" => ParameterType::Text,
+        "texts" => ParameterType::Texts,
         "integer" => ParameterType::Integer,
-        other => bail!("its parameter `{name}` has the type `{other}`: use name, names, text or integer"),
+        other => bail!("its parameter `{name}` has the type `{other}`: use name, names, text, texts or integer"),
     };
     Ok(Some((name.to_owned(), declared)))
 }

@@ -12,8 +12,11 @@
 //!
 //! Below it stand statements with `{{ parameter }}` where values go. A file that uses a parameter which its header
 //! does not name, or names one that it does not use, is refused when it is read.
+//!
+//! `{% include "sources/lines.sql" %}` stands for the text of another file, whose parameters the header names too.
 
 mod header;
+mod include;
 mod scan;
 mod value;
 
@@ -38,33 +41,38 @@ pub struct SqlFile {
     /// Where it came from, for messages.
     pub path: String,
     header: Header,
+    /// Name and version of each file that it includes: `lines@1`.
+    includes: Vec<String>,
     quoting: Quoting,
     statements: Vec<String>,
 }
 
 impl SqlFile {
-    /// Checks a file's text.
+    /// Checks a file's text; `read` gives the text of a file that it includes, by its path below `sql/`.
     ///
     /// # Errors
-    /// The header is missing or wrong, a string or comment does not end, or parameters and their use differ.
-    pub fn parse(path: &str, text: &str, quoting: Quoting) -> Result<Self> {
+    /// The header is missing or wrong, a string or comment does not end, parameters and their use differ, or a file that
+    /// is included is missing or wrong.
+    pub fn parse(path: &str, text: &str, quoting: Quoting, read: impl Fn(&str) -> Result<String>) -> Result<Self> {
         let check = || -> Result<Self> {
             let header = Header::parse(text)?;
-            let statements = scan::statements(text, quoting)?;
+            let (text, includes) = include::expand(text, &header, read)?;
+            let statements = scan::statements(&text, quoting)?;
             if statements.is_empty() {
                 bail!("the file has no statement");
             }
-            let file = Self { path: path.to_owned(), header, quoting, statements };
+            let file = Self { path: path.to_owned(), header, includes, quoting, statements };
             file.check_parameters()?;
             Ok(file)
         };
         check().with_context(|| format!("the SQL file {path} is wrong"))
     }
 
-    /// What reports call it: `merge_hour@1`.
+    /// What reports call it: `usage_daily@1`, or with the files that it includes `merge_hour@2+lines@1`.
     #[must_use]
     pub fn label(&self) -> String {
-        format!("{}@{}", self.header.name, self.header.version)
+        let own = self.header.label();
+        self.includes.iter().fold(own, |label, include| format!("{label}+{include}"))
     }
 
     /// The name in its header.
@@ -85,7 +93,7 @@ impl SqlFile {
         self.header.parameters.contains_key(name)
     }
 
-    /// A hash of the statements (SHA-256, hexadecimal). Comments, indentation and blank lines do not count.
+    /// A hash of the statements with what they include (SHA-256, hexadecimal). Comments, indentation and blank lines do not count.
     #[must_use]
     pub fn checksum(&self) -> String {
         let mut hash = Sha256::new();
@@ -207,7 +215,7 @@ impl SqlFiles {
     /// The file is not there or is wrong.
     pub fn query(&self, name: &str) -> Result<SqlFile> {
         let path = format!("queries/{name}.sql");
-        let file = SqlFile::parse(&self.describe(&path), &self.text(&path)?, Quoting::Trino)?;
+        let file = self.parse(&path, Quoting::Trino)?;
         if file.name() != name {
             bail!("the SQL file {} is named `{}` in its header: write `-- name: {name}`", file.path, file.name());
         }
@@ -224,7 +232,7 @@ impl SqlFiles {
         let mut files = Vec::new();
         for name in names {
             let path = format!("tables/{name}");
-            let file = SqlFile::parse(&self.describe(&path), &self.text(&path)?, Quoting::Hive)?;
+            let file = self.parse(&path, Quoting::Hive)?;
             let expected = files.len() + 1;
             let number = name.strip_prefix('V').and_then(|rest| rest.split_once("__")?.0.parse::<usize>().ok());
             if number != Some(expected) || usize::try_from(file.version()).ok() != number {
@@ -237,6 +245,10 @@ impl SqlFiles {
             files.push(file);
         }
         Ok(files)
+    }
+
+    fn parse(&self, path: &str, quoting: Quoting) -> Result<SqlFile> {
+        SqlFile::parse(&self.describe(path), &self.text(path)?, quoting, |included| self.text(included))
     }
 
     fn describe(&self, path: &str) -> String {
@@ -288,7 +300,7 @@ mod tests {
                         --   n (integer): a number\n\nSELECT {{ s }}, {{ n }} -- why; {{ x }}\nFROM {{ t }};\n";
 
     fn file(text: &str) -> Result<SqlFile> {
-        SqlFile::parse("q.sql", text, Quoting::Trino)
+        SqlFile::parse("q.sql", text, Quoting::Trino, |path| bail!("there is no {path}"))
     }
 
     fn values(text: &str) -> SqlValues {
@@ -300,8 +312,20 @@ mod tests {
     fn values_are_quoted_so_that_none_can_break_out() {
         let sql = file(TEXT).unwrap().render_one(&values("it's\n; DROP TABLE x --")).unwrap();
         assert_eq!(sql.trim(), "SELECT 'it''s\n; DROP TABLE x --', -7 \nFROM \"metering\".\"a-b\"");
-        let hive = SqlFile::parse("q.sql", TEXT, Quoting::Hive).unwrap().render_one(&values(r"it's \")).unwrap();
+        let hive = SqlFile::parse("q.sql", TEXT, Quoting::Hive, |path| bail!("there is no {path}"))
+            .unwrap()
+            .render_one(&values(r"it's \"))
+            .unwrap();
         assert_eq!(hive.trim(), "SELECT 'it\\'s \\\\', -7 \nFROM `metering`.`a-b`");
+    }
+
+    #[test]
+    fn texts_are_looped_over_each_quoted() {
+        let text = "-- name: q\n-- version: 1\n-- parameters:\n--   paths (texts): some\n\
+                    SELECT 1{% for path in paths %}, {{ path }}{% endfor %}";
+        let paths = SqlValue::Texts(vec!["it's".to_owned(), "b".to_owned()]);
+        let sql = file(text).unwrap().render_one(&SqlValues::from([("paths", paths)])).unwrap();
+        assert_eq!(sql, "SELECT 1, 'it''s', 'b'");
     }
 
     #[test]

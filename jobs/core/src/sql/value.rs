@@ -17,6 +17,8 @@ pub enum SqlValue {
     Names(Vec<String>),
     /// A string; becomes a literal.
     Text(String),
+    /// Strings, each a literal.
+    Texts(Vec<String>),
     /// A whole number.
     Integer(i64),
 }
@@ -63,6 +65,7 @@ impl SqlValue {
             Self::Name(_) => ParameterType::Name,
             Self::Names(_) => ParameterType::Names,
             Self::Text(_) => ParameterType::Text,
+            Self::Texts(_) => ParameterType::Texts,
             Self::Integer(_) => ParameterType::Integer,
         }
     }
@@ -79,6 +82,7 @@ impl SqlValue {
                 names.iter().map(|name| Value::from_safe_string(quoting.identifier(name))).collect::<Vec<_>>().into()
             }
             Self::Text(text) => Value::from(text.as_str()),
+            Self::Texts(texts) => Value::from(texts.clone()),
             Self::Integer(number) => Value::from(*number),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -55,6 +55,25 @@ impl Store for LocalStore {
             Ok(content) => Ok(Some(content)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(anyhow!(error).context(format!("cannot read {}", file.display()))),
+        })
+        .await
+    }
+
+    async fn read_part(&self, object: &Location, from: u64, length: u64) -> Result<Option<Vec<u8>>> {
+        let file = path(object)?;
+        blocking(move || {
+            let read = || -> std::io::Result<Vec<u8>> {
+                let mut opened = fs::File::open(&file)?;
+                opened.seek(SeekFrom::Start(from))?;
+                let mut part = Vec::new();
+                opened.take(length).read_to_end(&mut part)?;
+                Ok(part)
+            };
+            match read() {
+                Ok(part) => Ok(Some(part)),
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(anyhow!(error).context(format!("cannot read {}", file.display()))),
+            }
         })
         .await
     }
@@ -162,6 +181,7 @@ fn list_files(folder: &Path, objects: &mut Vec<Object>) -> Result<()> {
             size: metadata.len(),
             etag: format!("{:x}-{:x}", modified.timestamp_nanos_opt().unwrap_or_default(), metadata.len()),
             modified,
+            storage_class: None,
         });
     }
     Ok(())

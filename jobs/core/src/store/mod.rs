@@ -23,6 +23,8 @@ pub struct Object {
     pub etag: String,
     /// When it was written.
     pub modified: DateTime<Utc>,
+    /// The storage class that a listing on S3 names; `None` elsewhere.
+    pub storage_class: Option<String>,
 }
 
 impl Object {
@@ -45,6 +47,8 @@ pub trait Store: Send + Sync {
     async fn folders(&self, folder: &Location) -> Result<Vec<Location>>;
     /// An object's content; `None` if it is not there.
     async fn read(&self, object: &Location) -> Result<Option<Vec<u8>>>;
+    /// At most `length` bytes of an object from byte `from` on, fewer only at its end; `None` if it is not there.
+    async fn read_part(&self, object: &Location, from: u64, length: u64) -> Result<Option<Vec<u8>>>;
     /// Writes an object at once: readers see the old content, none, or the new, never a part.
     async fn write(&self, object: &Location, content: &[u8]) -> Result<()>;
     /// Writes an object unless there is one; whether it did. Of any number of writers at once, one does.

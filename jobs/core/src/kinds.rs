@@ -1,0 +1,123 @@
+//! What `merge` makes of an hour: one generation with a folder for each kind of row, and a table over each kind.
+//!
+//! The partition of calls is the publication. The partitions of copies and of malformed lines follow it: they point into the
+//! same generation, and are there only while it has such rows, since a CTAS writes no folder for a kind without rows.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, bail};
+
+use crate::catalog::{Parameters, Partition};
+use crate::lake::Lake;
+use crate::layout::{Layout, TableLayout, period_values};
+use crate::location::Location;
+use crate::period::Hour;
+use crate::publish::Publication;
+
+/// How often partitions are compared while other runs publish.
+const ATTEMPTS: u32 = 5;
+
+/// A kind of row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A record that is counted.
+    Call,
+    /// A record that equals a counted one.
+    Copy,
+    /// A line, or a piece of one, that is no record.
+    Malformed,
+}
+
+impl Kind {
+    /// The folder of its rows in a generation: `…/run=<id>/kind=call`.
+    #[must_use]
+    pub fn folder(self, generation: &Location) -> Location {
+        generation.join(match self {
+            Self::Call => "kind=call",
+            Self::Copy => "kind=copy",
+            Self::Malformed => "kind=malformed",
+        })
+    }
+
+    fn table(self, layout: &Layout) -> &TableLayout {
+        match self {
+            Self::Call => &layout.merged,
+            Self::Copy => &layout.copies,
+            Self::Malformed => &layout.malformed,
+        }
+    }
+
+    /// The note of a publication that says how many rows of this kind there are.
+    #[must_use]
+    pub fn note(self) -> &'static str {
+        match self {
+            Self::Call => "rows",
+            Self::Copy => "duplicates",
+            Self::Malformed => "malformed",
+        }
+    }
+}
+
+/// Makes the partitions of copies and malformed lines agree with what is published of some hours. Gives the hours that
+/// did not agree; in a dry run nothing is changed.
+///
+/// # Errors
+/// The catalog failed, or other runs published these hours again and again.
+pub async fn follow(lake: &Lake, hours: &[Hour], dry_run: bool) -> Result<Vec<Hour>> {
+    let mut mended = Vec::new();
+    let mut left = hours.to_vec();
+    for _ in 0..ATTEMPTS {
+        let wrong = follow_once(lake, &left, dry_run).await?;
+        if wrong.is_empty() || dry_run {
+            mended.extend(wrong);
+            mended.sort_unstable();
+            mended.dedup();
+            return Ok(mended);
+        }
+        // Looked at again: another run may have published one of them meanwhile.
+        mended.extend(&wrong);
+        left = wrong;
+    }
+    bail!("other runs publish {} and more again and again: run this again", left[0])
+}
+
+/// One comparison; gives the hours that did not agree.
+async fn follow_once(lake: &Lake, hours: &[Hour], dry_run: bool) -> Result<Vec<Hour>> {
+    if hours.is_empty() {
+        return Ok(Vec::new());
+    }
+    let values: Vec<Vec<String>> = hours.iter().map(|hour| period_values(*hour)).collect();
+    let calls = lake.catalog.get_partitions(&lake.layout.merged.name, &values).await?;
+    let mut wrong = BTreeMap::new();
+    for kind in [Kind::Copy, Kind::Malformed] {
+        let table = &kind.table(&lake.layout).name;
+        let there = lake.catalog.get_partitions(table, &values).await?;
+        let mut dropped = Vec::new();
+        for ((hour, calls), there) in hours.iter().zip(&calls).zip(there) {
+            let right = calls.as_ref().and_then(|calls| partition(kind, calls));
+            if right.as_ref().map(|right| &right.location) == there.as_ref().map(|there| &there.location) {
+                continue;
+            }
+            wrong.insert(*hour, ());
+            match (right, there) {
+                _ if dry_run => {}
+                // A conflict is another run that does the same; the next comparison tells.
+                (Some(right), there) => drop(lake.catalog.swap_partition(table, &right, there.as_ref()).await?),
+                (None, Some(there)) => dropped.push(there.values),
+                (None, None) => {}
+            }
+        }
+        if !dropped.is_empty() {
+            lake.catalog.drop_partitions(table, &dropped).await?;
+        }
+    }
+    Ok(wrong.into_keys().collect())
+}
+
+/// The partition of a kind that belongs to a published partition of calls; `None`: there are no such rows.
+fn partition(kind: Kind, calls: &Partition) -> Option<Partition> {
+    let published = Publication::of(calls)?;
+    let location = kind.folder(&calls.location.parent());
+    let partition = Partition { values: calls.values.clone(), location, parameters: Parameters::new() };
+    (published.number(kind.note()) > 0).then_some(partition)
+}
