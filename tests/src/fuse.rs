@@ -111,6 +111,10 @@ impl<T: Store> Store for Fused<T> {
         self.fuse.call("Store::read", self.inner.read(object)).await
     }
 
+    async fn read_part(&self, object: &Location, from: u64, length: u64) -> Result<Option<Vec<u8>>> {
+        self.fuse.call("Store::read_part", self.inner.read_part(object, from, length)).await
+    }
+
     async fn write(&self, object: &Location, content: &[u8]) -> Result<()> {
         self.fuse.call("Store::write", self.inner.write(object, content)).await
     }

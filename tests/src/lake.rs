@@ -9,9 +9,10 @@ use chrono::Utc;
 use meterlake_core::catalog::{Partition, PartitionFilter};
 use meterlake_core::config::Config;
 use meterlake_core::engine::{Outcome, Statement};
+use meterlake_core::generation::Generation;
 use meterlake_core::lake::Lake;
 use meterlake_core::location::Location;
-use meterlake_core::period::Hour;
+use meterlake_core::period::{Hour, Period};
 use meterlake_core::publish::Publication;
 use meterlake_core::run::{Context, Job, Output};
 use meterlake_merge::{Args as MergeArgs, MergeJob};
@@ -66,6 +67,12 @@ pub async fn run<J: Job>(lake: &Lake, args: &J::Args) -> Result<Vec<Value>> {
 pub fn statuses(reports: &[Value]) -> Vec<String> {
     let text = |report: &Value, key: &str| report[key].as_str().expect("a text").to_owned();
     reports.iter().map(|report| format!("{} {}", text(report, "period"), text(report, "status"))).collect()
+}
+
+/// A query over one hour of a table.
+fn of_hour(columns: &str, table: &str, hour: Hour) -> String {
+    let [year, month, day, hour]: [u32; 4] = hour.numbers().try_into().expect("four keys");
+    format!("SELECT {columns} FROM {table} WHERE year = {year} AND month = {month} AND day = {day} AND hour = {hour}")
 }
 
 /// Rows, duplicates and malformed lines of a report.
@@ -200,13 +207,7 @@ impl TestLake {
 
     /// How many calls an hour of the merged table has.
     pub async fn calls_in(&self, hour: Hour) -> u64 {
-        let [year, month, day, hour]: [u32; 4] =
-            meterlake_core::period::Period::numbers(hour).try_into().expect("four keys");
-        let sql = format!(
-            "SELECT count(*) FROM restapi_access_log_parquet \
-             WHERE year = {year} AND month = {month} AND day = {day} AND hour = {hour}"
-        );
-        self.number(&sql).await
+        self.number(&of_hour("count(*)", "restapi_access_log_parquet", hour)).await
     }
 
     /// How many calls the merged table has.
@@ -233,14 +234,15 @@ impl TestLake {
         invoices.iter().filter_map(folder).collect()
     }
 
-    /// The lines that an hour's published generation keeps as malformed.
-    pub async fn malformed(&self, hour: Hour) -> Vec<Value> {
-        let values = [self.lake.layout.merged.partition(hour).values];
-        let found = self.lake.catalog.get_partitions(&self.lake.layout.merged.name, &values).await;
-        let partition = found.expect("a catalog that answers").remove(0).expect("a published hour");
-        let text = self.lake.store.read(&partition.location.join("_malformed.jsonl")).await.expect("a readable object");
-        let text = String::from_utf8(text.unwrap_or_default()).expect("UTF-8");
-        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    /// The malformed lines of an hour, sorted: object below the raw folder, piece, reason, text.
+    pub async fn malformed(&self, hour: Hour) -> Vec<Row> {
+        let columns = "object, piece, reason, line";
+        self.query(&format!("{} ORDER BY 1, 4, 2", of_hour(columns, "restapi_access_log_malformed", hour))).await
+    }
+
+    /// How many copies an hour left out, by the table of copies.
+    pub async fn copies_in(&self, hour: Hour) -> u64 {
+        self.number(&of_hour("count(*)", "restapi_access_log_copies", hour)).await
     }
 
     /// The lake's files, without the catalog's.
@@ -266,11 +268,14 @@ impl TestLake {
             if invoices.iter().any(|folder| path.starts_with(folder)) {
                 return !path.to_string_lossy().ends_with(".tmp");
             }
-            let partition = published.iter().find(|one| path.parent() == one.location.to_path().as_deref());
+            // A generation's own objects, and below them a folder for each kind of row that merge writes.
+            let generation = |one: &Partition| Generation::folder_around(&one.location).to_path();
+            let partition = published.iter().find(|one| generation(one).is_some_and(|folder| path.starts_with(folder)));
             let Some(partition) = partition else { return false };
-            let written = Publication::of(partition).expect("a publication").number("rows") > 0;
+            let publication = Publication::of(partition).expect("a publication");
+            let written = ["rows", "duplicates", "malformed"].iter().any(|note| publication.number(note) > 0);
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name == "_inputs.json" || name == "_malformed.jsonl" || (written && name.ends_with(".parquet"))
+            name == "_inputs.json" || (written && name.ends_with(".parquet"))
         };
         let raw = self.lake.layout.raw.folder.to_path().expect("a local lake");
         let stray: Vec<PathBuf> =

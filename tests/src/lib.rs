@@ -6,6 +6,7 @@
 pub mod billing;
 pub mod calls;
 pub mod fuse;
+pub mod hostile;
 pub mod lake;
 pub mod ministack;
 pub mod programs;

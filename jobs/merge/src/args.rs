@@ -53,11 +53,12 @@ impl Job for MergeJob {
             }
             return Ok(());
         }
-        let Some(first) = hours.first() else { return Ok(()) };
+        let (Some(first), Some(last)) = (hours.first().copied(), hours.last().copied()) else { return Ok(()) };
         // An earlier hour that fails must not keep the new ones from being merged; it is said at the end.
-        let failures = look_back(lake, *first, lookback, context, output).await?;
+        let failures = look_back(lake, first, lookback, context, output).await?;
         let options = Options { force: args.force };
         each::<Self, _, _>(hours, context, output, |hour| merge_hour(lake, hour, options)).await?;
+        carry_on(lake, last, context, output).await?;
         vacuum_staging(lake).await?;
         let count = failures.len();
         match failures.into_iter().next() {
@@ -106,4 +107,28 @@ async fn look_back(
         );
     }
     Ok(failures)
+}
+
+/// Merges the hours after `last` again that were published from another generation of the hour before, until one comes
+/// out as it was. A backfill so leaves no call counted in two hours.
+async fn carry_on(lake: &Lake, last: Hour, context: &Context, output: &mut Output<Report>) -> Result<()> {
+    let mut pace = Pace::new(context);
+    let mut hour = last.next();
+    loop {
+        let prior = published(lake, hour.previous()).await?;
+        let work = Work::look(lake, hour, prior.as_ref()).await?;
+        if work.published().is_none() || work.is_fresh() {
+            return Ok(());
+        }
+        if !pace.has_time() {
+            tracing::warn!(%hour, "there is no time to merge the hours after this one again; the next run does");
+            return Ok(());
+        }
+        let report = merge_hour(lake, hour, Options::default()).await?;
+        if report.status == Status::Unchanged {
+            return Ok(());
+        }
+        output.report(&report)?;
+        hour = hour.next();
+    }
 }

@@ -23,8 +23,7 @@ pub struct Report {
     pub duplicates: u64,
     /// Lines, and pieces of lines, that are no records: the table of malformed lines has them.
     pub malformed: u64,
-    /// The same by the reason; left out if there are none.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    /// The same by the reason.
     pub malformed_reasons: BTreeMap<String, u64>,
     /// Records that came on the line of another one, without a line end between them.
     pub unsplit: u64,

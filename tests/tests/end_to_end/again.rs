@@ -124,7 +124,8 @@ async fn an_edited_query_rebuilds_the_hours_within_the_lookback() {
     edit(&format!("-- version: {version}\n"), &format!("-- version: {}\n", version + 1));
     let reports = lake.merge(&Args { lookback: Some(1), ..one(hour("2023-01-31T08")) }).await;
     assert_eq!(statuses(&reports), ["2023-01-31T07 published", "2023-01-31T08 published"]);
-    assert!(reports.iter().all(|report| report["sql"] == format!("merge_hour@{}", version + 1)), "{reports:?}");
+    let newer = format!("merge_hour@{}+", version + 1);
+    assert!(reports.iter().all(|report| report["sql"].as_str().unwrap().starts_with(&newer)), "{reports:?}");
     let methods = lake
         .query("SELECT httpmethod, count(*) FROM restapi_access_log_parquet GROUP BY httpmethod ORDER BY httpmethod")
         .await;

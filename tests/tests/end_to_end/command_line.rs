@@ -10,13 +10,17 @@ use meterlake_tests::programs::{Ran, run};
 use meterlake_tests::tree::tree;
 
 const HOUR: &str = "2023-01-31T06";
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 18] = [
     "job",
     "period",
     "status",
     "rows",
     "duplicates",
     "malformed",
+    "malformed_reasons",
+    "unsplit",
+    "unreadable_values",
+    "unreadable_objects",
     "source_files",
     "source_bytes",
     "output_files",
@@ -90,6 +94,7 @@ async fn a_json_report_is_one_line_an_hour_with_the_agreed_keys() {
     let first = &reports[0];
     let expected = serde_json::json!({
         "job": "merge", "period": HOUR, "status": "published", "rows": 2, "duplicates": 1, "malformed": 1,
+        "malformed_reasons": {"not JSON": 1}, "unsplit": 0, "unreadable_values": 0, "unreadable_objects": 0,
         "source_files": 1, "sql": lake.lake.sql.query("merge_hour").unwrap().label(),
     });
     for (key, value) in expected.as_object().unwrap() {
@@ -97,7 +102,7 @@ async fn a_json_report_is_one_line_an_hour_with_the_agreed_keys() {
     }
     let raw: u64 = fs::metadata(lake.raw_folder(hour(HOUR)).join("a")).unwrap().len();
     assert_eq!((&first["source_bytes"], reports[1]["status"].as_str()), (&raw.into(), Some("empty")));
-    let published = lake.published().await[0].location.to_path().unwrap();
+    let published = lake.published().await[0].location.parent().to_path().unwrap();
     assert!(published.ends_with(format!("run={}", first["generation"].as_str().unwrap())));
     let written = tree(&published).into_iter().filter(|(path, _)| path.extension().is_some_and(|end| end == "parquet"));
     let (files, bytes) = written.fold((0_u64, 0), |(files, bytes), (_, (size, _))| (files + 1, bytes + size));

@@ -63,7 +63,7 @@ async fn a_folder_registered_twice_doubles_every_count_until_it_is_mended() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_merge_mends_what_it_reads() {
     let lake = two_hours().await;
-    lake.execute("MSCK REPAIR TABLE restapi_access_log_json").await;
+    lake.execute("MSCK REPAIR TABLE restapi_access_log_lines").await;
     let report = lake.merge_hour(hour("2023-01-31T06")).await;
     assert_eq!((&report["rows"], &report["duplicates"]), (&3.into(), &0.into()));
 }
