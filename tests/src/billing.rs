@@ -166,8 +166,8 @@ impl TestLake {
             .collect();
         let select = format!(
             "SELECT u AS \"user\", CAST(d AS date) AS usage_date, m AS httpmethod, p AS resourcepath, \
-             CAST(n AS bigint) AS requests, CAST(n AS bigint) AS billable_requests, CAST(n AS bigint) * 10 AS \
-             response_bytes FROM (VALUES {}) AS t (u, d, m, p, n)",
+             CAST(n AS bigint) AS requests, CAST(n AS bigint) AS billable_requests, \
+             CAST(n * 10 AS decimal(38,0)) AS response_bytes FROM (VALUES {}) AS t (u, d, m, p, n)",
             values.join(", ")
         );
         let mut noted = Parameters::from([("rows".to_owned(), rows.len().to_string())]);
@@ -181,7 +181,7 @@ impl TestLake {
         let select = format!(
             "SELECT 'customer-' || lpad(CAST(a * 1000 + b AS varchar), 9, '0') AS \"user\", DATE '{arrival}' AS \
              usage_date, 'GET' AS httpmethod, '/v1/items' AS resourcepath, CAST(a % 977 + b + 1 AS bigint) AS requests, \
-             CAST(a % 977 + b + 1 AS bigint) AS billable_requests, CAST(b * 1000 AS bigint) AS response_bytes \
+             CAST(a % 977 + b + 1 AS bigint) AS billable_requests, CAST(b * 1000 AS decimal(38,0)) AS response_bytes \
              FROM UNNEST(sequence(0, {})) AS x (a) CROSS JOIN UNNEST(sequence(0, 999)) AS y (b) \
              WHERE a * 1000 + b < {customers}",
             customers.div_ceil(1000)

@@ -162,9 +162,29 @@ async fn what_is_not_billable_is_counted_and_calls_without_a_user_are_kept_apart
     let report = aggregate(&lake, &one(DAY)).await.remove(0);
     assert_eq!((&report["requests"], &report["unattributed"], &report["rows"]), (&json!(7), &json!(2), &json!(2)));
     assert_eq!(
-        usage(&lake, "\"user\", requests, billable_requests, client_errors, server_errors, throttled").await,
-        [row(&["-", "2", "2", "1", "0", "0"]), row(&["u", "5", "3", "2", "1", "1"])]
+        usage(&lake, "\"user\", requests, billable_requests, client_errors, server_errors, throttled, unknown_status")
+            .await,
+        // A call of which nobody knows how it ended is not billed.
+        [row(&["-", "2", "2", "1", "0", "0", "0"]), row(&["u", "5", "2", "2", "1", "1", "1"])]
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_length_wraps_a_sum_or_stops_the_day_of_others() {
+    let lake = TestLake::new().await;
+    let time = "2023-01-31T06:00:00Z";
+    let lengths = ["9223372036854775807", "-1", "-9223372036854775808", "1099511627775", "1000"];
+    let calls: Vec<_> = lengths
+        .iter()
+        .enumerate()
+        .map(|(id, length)| with(at(&id.to_string(), time, &format!("u{id}"), "200"), "responseLength", length))
+        .collect();
+    lake.put(hour("2023-01-31T06"), "a", lines(&calls));
+    merge_day(&lake, DAY).await;
+    aggregate(&lake, &one(DAY)).await;
+    let bytes = ["0", "0", "0", "1099511627775", "1000"];
+    let expected: Vec<_> = bytes.iter().enumerate().map(|(id, bytes)| row(&[&format!("u{id}"), bytes])).collect();
+    assert_eq!(usage(&lake, "\"user\", response_bytes").await, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]

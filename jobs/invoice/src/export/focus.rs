@@ -231,7 +231,9 @@ fn sku(line: &Line<'_>) -> Option<String> {
 /// Units are plural nouns in capitals.
 fn unit(charge: &Charge) -> &'static str {
     match charge.meter.as_deref() {
-        Some("requests" | "billable_requests" | "client_errors" | "server_errors" | "throttled") => "Requests",
+        Some("requests" | "billable_requests" | "client_errors" | "server_errors" | "throttled" | "unknown_status") => {
+            "Requests"
+        }
         Some("response_bytes") => "Bytes",
         _ => "Units",
     }

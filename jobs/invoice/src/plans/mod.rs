@@ -27,8 +27,15 @@ pub use period::{DayShare, PlanPeriod};
 use crate::currency::Currency;
 
 /// The meters that `usage_daily` has as it comes. Every other numeric column of that table is one too.
-pub const METERS: [&str; 6] =
-    ["requests", "billable_requests", "client_errors", "server_errors", "throttled", "response_bytes"];
+pub const METERS: [&str; 7] = [
+    "requests",
+    "billable_requests",
+    "client_errors",
+    "server_errors",
+    "throttled",
+    "unknown_status",
+    "response_bytes",
+];
 
 /// The users that stand for calls without one; such calls are never billed.
 pub const UNATTRIBUTED: [&str; 2] = ["", meterlake_core::names::UNATTRIBUTED];
