@@ -103,7 +103,7 @@ async fn a_query_that_failed_for_good_is_paid_for_once() {
     let (lake, athena) = lake_with_an_hour().await;
     athena.faults().spoil(1, Fault::FailsAfter { retryable: false });
     let error = run::<MergeJob>(&lake, &args()).await.unwrap_err();
-    assert!(format!("{error:#}").contains("merge_hour@1 failed on Athena"), "{error:#}");
+    assert!(format!("{error:#}").contains("merge_hour@2+lines@1+apigateway@1 failed on Athena"), "{error:#}");
     assert_eq!(ctas(&athena), 1);
     // The next run is a new try.
     assert_eq!((counts(&merge(&lake).await), ctas(&athena)), ((50, 0, 0), 2));

@@ -15,3 +15,4 @@ mod join;
 mod lakes;
 mod s3;
 mod s3_failures;
+mod storage_classes;
