@@ -12,8 +12,8 @@ use crate::layout::{Layout, TableLayout};
 use crate::names::{Name, TableName};
 
 pub use settings::{
-    AggregateConfig, AthenaConfig, BillingConfig, Config, EmbeddedConfig, EngineKind, MergeConfig, RepairConfig,
-    TableFolders, TableNames,
+    AggregateConfig, AthenaConfig, BillingConfig, Config, EmbeddedConfig, EngineKind, Glued, MergeConfig, RawConfig,
+    RepairConfig, TableFolders, TableNames,
 };
 
 /// The file that is looked for from the current folder upwards.
