@@ -19,7 +19,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use meterlake_core::config::EmbeddedConfig;
 use meterlake_core::names::Name;
 
-use crate::keys::{AbsentKeyRule, FirstOfKeyRule, KeyFilterPlanner};
+use crate::keys::{KeyLabelPlanner, KnownKeyRule, NumberedKeyRule};
 use crate::objects::ObjectStores;
 use crate::table::{LakeCatalog, Reader};
 use crate::{dialect, functions};
@@ -57,9 +57,9 @@ impl Sessions {
             .with_config(dialect::session_config(config))
             .with_runtime_env(Arc::clone(&self.runtime))
             .with_default_features()
-            .with_query_planner(Arc::new(KeyFilterQueryPlanner))
-            .with_optimizer_rule(Arc::new(FirstOfKeyRule))
-            .with_optimizer_rule(Arc::new(AbsentKeyRule))
+            .with_query_planner(Arc::new(LabellingPlanner))
+            .with_optimizer_rule(Arc::new(NumberedKeyRule))
+            .with_optimizer_rule(Arc::new(KnownKeyRule))
             .build();
         let context = SessionContext::new_with_state(state);
         functions::register(&context).map_err(|error| anyhow!(error)).context("cannot register the functions")?;
@@ -68,18 +68,18 @@ impl Sessions {
     }
 }
 
-/// DataFusion's planner, which also knows filters by key.
+/// DataFusion's planner, which also knows labels by key.
 #[derive(Debug)]
-pub(crate) struct KeyFilterQueryPlanner;
+pub(crate) struct LabellingPlanner;
 
 #[async_trait]
-impl QueryPlanner for KeyFilterQueryPlanner {
+impl QueryPlanner for LabellingPlanner {
     async fn create_physical_plan(
         &self,
         plan: &LogicalPlan,
         session: &dyn Session,
     ) -> PlanResult<Arc<dyn ExecutionPlan>> {
-        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(KeyFilterPlanner)]);
+        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(KeyLabelPlanner)]);
         planner.create_physical_plan(plan, session).await
     }
 }

@@ -38,18 +38,19 @@ fn rule(name: &str) -> Option<Rule> {
         "codepoint" => Name("ascii"),
         "concat" => Code(concat),
         "replace" => Code(replace),
-        "ltrim" | "rtrim" => Code(trim),
         "regexp_extract" => Code(regexp_extract),
         "regexp_replace" => Code(regexp_replace),
         // Bytes
-        "md5" => With("digest", "md5"),
-        "sha256" => With("digest", "sha256"),
-        "sha512" => With("digest", "sha512"),
+        "md5" => Code(|function| digest(function, "md5")),
+        "sha256" => Code(|function| digest(function, "sha256")),
+        "sha512" => Code(|function| digest(function, "sha512")),
+        "length" => Code(length),
         "to_base64" => With("encode", "base64pad"),
         "from_base64" => With("decode", "base64"),
         "from_hex" => With("decode", "hex"),
         "to_hex" => Code(|function| Ok(call("upper", vec![call("encode", vec![one(function)?, text("hex")])]))),
         "to_utf8" => Code(|function| Ok(cast(one(function)?, DataType::Bytea))),
+        "from_utf8" => Code(from_utf8),
         // Time
         "date" => Code(|function| Ok(cast(one(function)?, DataType::Date))),
         "localtimestamp" => Code(|_| Ok(cast(call("now", vec![]), DataType::Timestamp(Some(3), TimezoneInfo::None)))),
@@ -93,10 +94,6 @@ pub(super) fn rewrite_call(mut function: Function) -> Result<Expr> {
         Rule::Code(code) => code(function),
     }
 }
-
-/// What Trino takes for white space when it trims: Unicode's, where DataFusion trims the space alone.
-pub(super) const WHITE_SPACE: &str = "\t\n\u{b}\u{c}\r\u{1c}\u{1d}\u{1e}\u{1f} \u{1680}\u{2000}\u{2001}\u{2002}\u{2003}\
-    \u{2004}\u{2005}\u{2006}\u{2008}\u{2009}\u{200a}\u{2028}\u{2029}\u{205f}\u{3000}";
 
 fn renamed(mut function: Function, name: &str) -> Expr {
     function.name = Ident::new(name).into();
@@ -146,7 +143,7 @@ fn exactly<const N: usize>(function: &mut Function) -> Result<[Expr; N]> {
     args.try_into().map_err(|_| anyhow::anyhow!("{} takes {N} argument(s), not {given}", function.name))
 }
 
-fn one(mut function: Function) -> Result<Expr> {
+pub(super) fn one(mut function: Function) -> Result<Expr> {
     exactly::<1>(&mut function).map(|[arg]| arg)
 }
 
@@ -195,12 +192,37 @@ fn replace(mut function: Function) -> Result<Expr> {
     Ok(call("replace", args))
 }
 
-fn trim(mut function: Function) -> Result<Expr> {
-    let mut args = take(&mut function)?;
-    if args.len() == 1 {
-        args.push(text(WHITE_SPACE));
+/// The text whose bytes an expression is.
+fn text_of_bytes(expr: &mut Expr) -> Option<Expr> {
+    match expr {
+        Expr::Cast { expr, data_type: DataType::Bytea, .. } => Some(std::mem::replace(expr.as_mut(), null())),
+        _ => None,
     }
-    Ok(call(&function.name.to_string(), args))
+}
+
+/// A text that was made bytes and is made a text again stays as it is.
+fn from_utf8(function: Function) -> Result<Expr> {
+    let mut bytes = one(function)?;
+    Ok(match text_of_bytes(&mut bytes) {
+        Some(text) => cast(text, DataType::Varchar(None)),
+        None => call("from_utf8", vec![bytes]),
+    })
+}
+
+/// A hash takes a text's bytes from the text itself.
+fn digest(function: Function, method: &str) -> Result<Expr> {
+    let mut bytes = one(function)?;
+    let hashed = text_of_bytes(&mut bytes).map(|text| cast(text, DataType::Varchar(None)));
+    Ok(call("digest", vec![hashed.unwrap_or(bytes), text(method)]))
+}
+
+/// The length of a text's bytes needs no copy of them.
+fn length(function: Function) -> Result<Expr> {
+    let mut value = one(function)?;
+    Ok(match text_of_bytes(&mut value) {
+        Some(text) => bigint(call("octet_length", vec![cast(text, DataType::Varchar(None))])),
+        None => call("length", vec![value]),
+    })
 }
 
 /// The group is looked up in all groups of the match, after one more around the whole pattern.
@@ -356,7 +378,8 @@ mod tests {
             ("least(a, b)", "CASE WHEN a IS NULL OR b IS NULL THEN NULL ELSE least(a, b) END"),
             ("max_by(a, b)", "first_value(a ORDER BY b DESC NULLS LAST) FILTER (WHERE b IS NOT NULL)"),
             ("row_number() OVER (ORDER BY a)", "CAST(row_number() OVER (ORDER BY a) AS BIGINT)"),
-            ("md5(to_utf8(a))", "digest(CAST(a AS BYTEA), 'md5')"),
+            ("md5(to_utf8(a))", "digest(CAST(a AS VARCHAR), 'md5')"),
+            ("from_utf8(to_utf8(a))", "CAST(a AS VARCHAR)"),
         ] {
             assert_eq!(rewritten(trino), datafusion);
         }

@@ -43,6 +43,11 @@ impl Dialect for TrinoDialect {
         true
     }
 
+    // Row types are read under this name.
+    fn supports_struct_literal(&self) -> bool {
+        true
+    }
+
     fn supports_unicode_string_literal(&self) -> bool {
         true
     }
@@ -64,7 +69,7 @@ pub(super) fn parse(sql: &str) -> Result<(Statement, bool)> {
         bail!("line {line}: a query quotes names with double quotes; backticks belong to DDL");
     }
     fold_names(&mut tokens);
-    angle_array_types(&mut tokens);
+    angle_types(&mut tokens);
     let mentions_path =
         tokens.iter().any(|token| matches!(&token.token, Token::Word(word) if word.value == PATH_COLUMN));
     let statements = Parser::new(&TrinoDialect)
@@ -96,29 +101,43 @@ fn fold_names(tokens: &mut [TokenWithSpan]) {
     }
 }
 
-/// Turns the type `array(bigint)` into `array<bigint>`, the only form that sqlparser reads.
-fn angle_array_types(tokens: &mut [TokenWithSpan]) {
-    // For each open parenthesis, whether it belongs to an array type.
+/// Turns the types `array(bigint)` and `row(a bigint)` into `array<bigint>` and `struct<a bigint>`, the only forms that
+/// sqlparser reads.
+fn angle_types(tokens: &mut [TokenWithSpan]) {
+    // For each open parenthesis, whether it belongs to such a type.
     let mut open = Vec::new();
+    // A row is a type after AS and within another type, and a value elsewhere.
+    let mut type_may_begin = false;
+    let mut row = None;
     let mut after_array = false;
-    for token in tokens {
-        match &token.token {
-            Token::Word(word) => after_array = word.keyword == Keyword::ARRAY && word.quote_style.is_none(),
+    for at in 0..tokens.len() {
+        match &tokens[at].token {
+            Token::Word(word) => {
+                let plain = word.quote_style.is_none();
+                after_array = plain && word.keyword == Keyword::ARRAY;
+                let is_row = plain && word.keyword == Keyword::ROW;
+                row = (is_row && (type_may_begin || open.last() == Some(&true))).then_some(at);
+                type_may_begin = plain && word.keyword == Keyword::AS;
+            }
             Token::Whitespace(_) => {}
             Token::LParen => {
-                open.push(after_array);
-                if after_array {
-                    token.token = Token::Lt;
+                let is_type = after_array || row.is_some();
+                open.push(is_type);
+                if is_type {
+                    tokens[at].token = Token::Lt;
                 }
-                after_array = false;
+                if let Some(row) = row.take() {
+                    tokens[row].token = Token::make_keyword("STRUCT");
+                }
+                (after_array, type_may_begin) = (false, false);
             }
             Token::RParen => {
                 if open.pop() == Some(true) {
-                    token.token = Token::Gt;
+                    tokens[at].token = Token::Gt;
                 }
-                after_array = false;
+                (after_array, row, type_may_begin) = (false, None, false);
             }
-            _ => after_array = false,
+            _ => (after_array, row, type_may_begin) = (false, None, false),
         }
     }
 }
@@ -144,6 +163,14 @@ mod tests {
         assert_eq!(
             read("SELECT CAST(x AS array(array(decimal(10, 2)))), ARRAY[1]"),
             "SELECT CAST(x AS ARRAY<ARRAY<DECIMAL(10,2)>>), ARRAY[1]"
+        );
+    }
+
+    #[test]
+    fn row_types_have_named_fields() {
+        assert_eq!(
+            read("SELECT CAST(x AS ROW(a varchar, \"user\" array(row(b bigint)))), ROW(1, 2)"),
+            "SELECT CAST(x AS STRUCT<a VARCHAR, \"user\" ARRAY<STRUCT<b BIGINT>>>), ROW(1, 2)"
         );
     }
 

@@ -1,13 +1,13 @@
 //! The walk over a query that puts every part in DataFusion's words.
 
 use super::build::{call, text};
-use super::calls::{WHITE_SPACE, rewrite_call};
+use super::calls::{one, rewrite_call};
 use super::names::{strip_catalog, strip_catalog_of_column};
 use super::types::{is_double, rewrite_cast, rewrite_literal};
 use anyhow::{Result, anyhow, bail};
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, Expr, Fetch, Ident, LimitClause, ObjectName, OrderByKind, Query, Select, SelectItem, SetExpr,
-    Statement, TableFactor, TrimWhereField, Value, ValueWithSpan, VisitMut, VisitorMut,
+    Statement, TableFactor, TrimWhereField, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 use std::ops::ControlFlow;
 
@@ -51,6 +51,7 @@ impl VisitorMut for Rewriter {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Self::Break> {
+        number_items(factor);
         flow(refuse_ignored(factor))
     }
 
@@ -58,6 +59,23 @@ impl VisitorMut for Rewriter {
         let taken = std::mem::replace(expr, super::build::null());
         flow(rewrite_expr(taken).map(|rewritten| *expr = rewritten))
     }
+}
+
+/// `UNNEST(items) WITH ORDINALITY` unnests the numbers of the items beside them. They are as many as the longest array has items.
+fn number_items(factor: &mut TableFactor) {
+    let TableFactor::UNNEST { array_exprs, with_ordinality, .. } = factor else { return };
+    if !std::mem::take(with_ordinality) {
+        return;
+    }
+    let mut lengths = array_exprs.iter().map(|array| call("cardinality", vec![array.clone()]));
+    let length = match (lengths.next(), array_exprs.len()) {
+        (Some(length), 1) => length,
+        (first, _) => {
+            let lengths = first.into_iter().chain(lengths);
+            call("greatest", lengths.map(|length| call("coalesce", vec![length, super::build::number(0)])).collect())
+        }
+    };
+    array_exprs.push(call("sequence", vec![super::build::number(1), length]));
 }
 
 /// Refuses what DataFusion would pass over in silence.
@@ -169,12 +187,25 @@ fn rewrite_expr(expr: Expr) -> Result<Expr> {
             Value::Number(number, _) if is_double(number) => {
                 super::build::cast(text(number), DataType::DoublePrecision)
             }
+            Value::UnicodeStringLiteral(literal) => text(literal),
             _ => Expr::Value(value),
         },
         Expr::Like { negated, any: false, expr, pattern, escape_char } => {
             let pattern = Box::new(like_pattern(*pattern, escape_char)?);
             Expr::Like { negated, any: false, expr, pattern, escape_char: None }
         }
+        // Whether a text is JSON can be said without keeping what it holds.
+        Expr::IsNotNull(value) => match text_tried(*value) {
+            Ok(text) => call("is_json", vec![text]),
+            Err(value) => Expr::IsNotNull(Box::new(value)),
+        },
+        Expr::IsNull(value) => match text_tried(*value) {
+            Ok(text) => {
+                let is_json = call("is_json", vec![text]);
+                Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(is_json) }
+            }
+            Err(value) => Expr::IsNull(Box::new(value)),
+        },
         Expr::AtTimeZone { timestamp, time_zone } => call("at_timezone", vec![*timestamp, *time_zone]),
         Expr::Extract { field, expr, .. } => call(&field.to_string().to_lowercase(), vec![*expr]),
         Expr::Position { expr, r#in } => call("strpos", vec![*r#in, *expr]),
@@ -188,13 +219,27 @@ fn rewrite_expr(expr: Expr) -> Result<Expr> {
                 Some(TrimWhereField::Trailing) => "rtrim",
                 Some(TrimWhereField::Both) | None => "btrim",
             };
-            call(name, vec![*expr, trim_what.map_or_else(|| text(WHITE_SPACE), |what| *what)])
+            // `trim` without characters is the engine's own: it knows Trino's white space.
+            match trim_what {
+                Some(what) => call(name, vec![*expr, *what]),
+                None => call(if name == "btrim" { "trim" } else { name }, vec![*expr]),
+            }
         }
         mut other => {
             strip_catalog_of_column(&mut other);
             other
         }
     })
+}
+
+/// The text that `try(json_parse(text))` parses; another expression as it is.
+fn text_tried(value: Expr) -> std::result::Result<Expr, Expr> {
+    match value {
+        Expr::Function(function) if function.name.to_string() == "try_json_parse" => {
+            one(function.clone()).map_err(|_| Expr::Function(function))
+        }
+        other => Err(other),
+    }
 }
 
 #[cfg(test)]

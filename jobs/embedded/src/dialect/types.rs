@@ -1,6 +1,7 @@
 //! Trino's types and literals in the forms that DataFusion knows.
 
-use super::build::{call, cast, number, text};
+use super::build::{call, cast, null, number, text};
+use super::calls::one;
 use anyhow::{Result, bail};
 use datafusion::sql::sqlparser::ast::{
     ArrayElemTypeDef, CastKind, CharacterLength, DataType, ExactNumberInfo, Expr, TimezoneInfo, TypedString, Value,
@@ -30,6 +31,7 @@ pub(super) fn rewrite_type(data_type: &mut DataType) -> Result<()> {
         }
         DataType::Varbinary(_) => *data_type = DataType::Bytea,
         DataType::Array(ArrayElemTypeDef::AngleBracket(item)) => rewrite_type(item)?,
+        DataType::Struct(fields, _) => fields.iter_mut().try_for_each(|field| rewrite_type(&mut field.field_type))?,
         // A value of type json is its text.
         DataType::JSON => *data_type = DataType::Varchar(None),
         DataType::Custom(name, _) => bail!("the embedded engine has no type `{name}`"),
@@ -43,6 +45,9 @@ pub(super) fn rewrite_cast(kind: CastKind, value: Expr, mut data_type: DataType)
     let json = gives_json(&value);
     if data_type == DataType::JSON {
         return Ok(if json { value } else { call("cast_to_json", vec![value]) });
+    }
+    if json && matches!(data_type, DataType::Struct(..)) {
+        return json_to_row(kind, value, data_type);
     }
     let value = match (&data_type, json) {
         (DataType::Array(ArrayElemTypeDef::AngleBracket(item)), true) => {
@@ -63,6 +68,20 @@ pub(super) fn rewrite_cast(kind: CastKind, value: Expr, mut data_type: DataType)
         Some(length) => call("substr", vec![cast, number(1), number(i64::try_from(length)?)]),
         None => cast,
     })
+}
+
+/// A row of JSON text is read in one go: the text is not parsed on its own before.
+fn json_to_row(kind: CastKind, json: Expr, mut row: DataType) -> Result<Expr> {
+    rewrite_type(&mut row)?;
+    let lenient = kind != CastKind::Cast;
+    let text = match json {
+        // try_cast catches what the cast itself refuses, and not what is no JSON.
+        Expr::Function(function) if !lenient && function.name.to_string() == "json_parse" => one(function)?,
+        json => json,
+    };
+    // The type goes along as that of a NULL.
+    let name = if lenient { "try_json_to_row" } else { "json_to_row" };
+    Ok(call(name, vec![text, cast(null(), row)]))
 }
 
 /// Whether an expression is of type json, as far as its text tells.

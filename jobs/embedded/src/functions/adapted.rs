@@ -14,7 +14,6 @@ use std::sync::Arc;
 /// The functions of this family.
 pub(super) fn functions() -> Family {
     vec![
-        adapted("length", unicode::character_length(), bigint),
         adapted("strpos", unicode::strpos(), bigint),
         adapted("levenshtein_distance", string::levenshtein(), bigint),
         adapted("cardinality", datafusion::functions_nested::cardinality::cardinality_udf(), bigint),

@@ -96,6 +96,12 @@ fn date_add(args: &[ArrayRef]) -> Result<ArrayRef> {
             continue;
         };
         let unit = *units.get(unit, |text| parse_unit(text, moments.is_date()))?;
+        // Trino narrows the amount (trinodb/trino#27899).
+        if i32::try_from(count).is_err() {
+            return exec_err!(
+                "date_add: integer overflow: {count} does not fit 32 bits, as in Trino: add days first, then the rest"
+            );
+        }
         let sum = match unit {
             Unit::Millis(millis) => match moments.utc(row)? {
                 None => None,
@@ -235,6 +241,12 @@ mod tests {
     fn a_day_over_a_clock_change_has_not_24_hours() {
         let before = "with_timezone(TIMESTAMP '2024-03-30 12:00:00', 'Europe/Berlin')";
         assert_eq!(answer(&format!("SELECT date_diff('hour', {before}, date_add('day', 1, {before}))")), "23");
+    }
+
+    #[test]
+    fn an_amount_has_32_bits() {
+        let error = answer("SELECT date_add('millisecond', 1675146135164, TIMESTAMP '1970-01-01 00:00:00.000')");
+        assert!(error.starts_with("date_add: integer overflow: 1675146135164 does not fit 32 bits"), "{error}");
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub(super) enum Takes {
     Int,
     /// Bytes, received as a [`BinaryArray`].
     Binary,
+    /// Text or bytes, received as a view array of either.
+    Sized,
     /// A date or a timestamp, received as it is.
     Moment,
     /// A number, received as `Int64`, `Float64` or `Decimal128`.
@@ -29,6 +31,7 @@ pub(super) enum Takes {
 pub(super) enum Gives {
     Text,
     Texts,
+    Bool,
     Int,
     Double,
     Binary,
@@ -112,6 +115,7 @@ impl ScalarUDFImpl for Function {
         Ok(match self.gives {
             Gives::Text => DataType::Utf8View,
             Gives::Texts => DataType::List(Arc::new(Field::new_list_field(DataType::Utf8View, true))),
+            Gives::Bool => DataType::Boolean,
             Gives::Int => DataType::Int64,
             Gives::Double => DataType::Float64,
             Gives::Binary => DataType::Binary,
@@ -149,6 +153,8 @@ impl Function {
             Takes::Text if null || is_text(given) => DataType::Utf8View,
             Takes::Int if null || given.is_integer() => DataType::Int64,
             Takes::Binary if null || is_binary(given) => DataType::Binary,
+            Takes::Sized if null || is_text(given) => DataType::Utf8View,
+            Takes::Sized if is_binary(given) => DataType::BinaryView,
             Takes::Moment if null => DataType::Timestamp(TimeUnit::Millisecond, None),
             Takes::Moment if matches!(given, DataType::Timestamp(..) | DataType::Date32) => given.clone(),
             Takes::Number if null || given.is_integer() => DataType::Int64,
@@ -159,6 +165,7 @@ impl Function {
                     Takes::Text => "text",
                     Takes::Int => "an integer",
                     Takes::Binary => "varbinary (to_utf8 makes it of text)",
+                    Takes::Sized => "text or varbinary",
                     Takes::Moment => "a date or timestamp",
                     Takes::Number => "a number",
                     Takes::Any => "a value",

@@ -2,7 +2,9 @@
 
 use super::Family;
 use super::function::{Gives, Memo, Takes, collect, function, text_at, texts};
-use datafusion::arrow::array::{Array, ArrayRef, Int64Array, ListBuilder, StringViewArray, StringViewBuilder};
+use datafusion::arrow::array::{
+    Array, ArrayRef, BooleanArray, Int64Array, ListBuilder, StringViewArray, StringViewBuilder,
+};
 use datafusion::common::{Result, exec_datafusion_err, exec_err};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -21,6 +23,7 @@ pub(super) fn functions() -> Family {
         function("json_array_length", &[Text], Gives::Int, json_array_length),
         function("json_parse", &[Text], Gives::Text, json_parse),
         function("try_json_parse", &[Text], Gives::Text, |args| each(args, |json| canonical(json).ok())),
+        function("is_json", &[Text], Gives::Bool, is_json),
         function("json_format", &[Text], Gives::Text, |args| each(args, |json| Some(json.to_owned()))),
         function("json_to_varchar", &[Text], Gives::Text, |args| each(args, scalar)),
         function("json_to_array", &[Text], Gives::Texts, |args| to_array(args, scalar)),
@@ -39,6 +42,12 @@ fn json_parse(args: &[ArrayRef]) -> Result<ArrayRef> {
         let Some(text) = text_at(json, row) else { return Ok(None) };
         canonical(text).map(Some).map_err(|_| exec_datafusion_err!("Cannot convert '{text}' to JSON"))
     })
+}
+
+/// Whether a text is JSON; NULL is none.
+fn is_json(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let json = texts(args, 0)?;
+    collect::<BooleanArray, _>(json.len(), |row| Ok(Some(text_at(json, row).is_some_and(super::row_json::is_json))))
 }
 
 /// What is at a path; NULL where nothing is, and where the text is not JSON.

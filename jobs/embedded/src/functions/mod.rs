@@ -15,8 +15,12 @@ mod json;
 mod json_text;
 mod moment;
 mod numbers;
+mod row;
+mod row_json;
 mod sha1;
+mod sized;
 mod text;
+mod trim;
 mod type_names;
 mod url;
 mod zone;
@@ -46,6 +50,9 @@ pub(crate) fn register(ctx: &SessionContext) -> Result<()> {
         json::functions(),
         json_text::functions(),
         numbers::functions(),
+        row::functions(),
+        sized::functions(),
+        trim::functions(),
         text::functions(),
         type_names::functions(),
         url::functions(),

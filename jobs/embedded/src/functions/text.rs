@@ -12,7 +12,6 @@ pub(super) fn functions() -> Family {
     vec![
         with_optional("split", &[Text, Text, Int], 2, Gives::Texts, split),
         function("split_part", &[Text, Text, Int], Gives::Text, split_part),
-        with_optional("substr", &[Text, Int, Int], 2, Gives::Text, substr),
     ]
 }
 
@@ -57,51 +56,9 @@ fn split_part(args: &[ArrayRef]) -> Result<ArrayRef> {
     })
 }
 
-/// Characters from a position counted from one, or from the end where it is negative.
-fn substr(args: &[ArrayRef]) -> Result<ArrayRef> {
-    let (text, start) = (texts(args, 0)?, ints(args, 1)?);
-    let length = args.get(2).map(|_| ints(args, 2)).transpose()?;
-    collect::<StringViewArray, _>(text.len(), |row| {
-        let length = length.map_or(Some(i64::MAX), |length| int_at(length, row));
-        let (Some(text), Some(start), Some(length)) = (text_at(text, row), int_at(start, row), length) else {
-            return Ok(None);
-        };
-        Ok(Some(slice(text, start, length)))
-    })
-}
-
-fn slice(text: &str, start: i64, length: i64) -> &str {
-    let skip = match start {
-        0 => return "",
-        1.. => start - 1,
-        _ => i64::try_from(text.chars().count()).unwrap_or(i64::MAX).saturating_add(start),
-    };
-    let (Ok(skip), Ok(length)) = (usize::try_from(skip), usize::try_from(length)) else { return "" };
-    let mut bounds = text.char_indices().map(|(at, _)| at).chain([text.len()]).skip(skip);
-    let Some(from) = bounds.next() else { return "" };
-    match length.checked_sub(1) {
-        None => "",
-        Some(more) => &text[from..bounds.nth(more).unwrap_or(text.len())],
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::functions::testing::answer;
-
-    #[test]
-    fn substr_counts_code_points_from_either_end() {
-        assert_eq!(slice("quadratically", 5, 6), "ratica");
-        assert_eq!(slice("요청 기록", 4, i64::MAX), "기록");
-        assert_eq!(slice("요청 기록", -2, 1), "기");
-        assert_eq!(slice("abc", -4, 2), "");
-        assert_eq!(slice("abc", 0, 2), "");
-        assert_eq!(slice("abc", 4, 2), "");
-        assert_eq!(slice("abc", 3, 100), "c");
-        assert_eq!(slice("abc", 1, 0), "");
-        assert_eq!(slice("abc", 1, -1), "");
-    }
 
     #[test]
     fn a_part_that_is_not_there_is_null() {

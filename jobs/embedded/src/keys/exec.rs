@@ -1,10 +1,11 @@
-//! Filters by key, running.
+//! Labels by key, running.
 
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, BooleanArray, RecordBatch};
-use datafusion::arrow::compute::filter_record_batch;
+use datafusion::arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt64Array};
+use datafusion::arrow::compute::nullif;
+use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::common::runtime::JoinSet;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, internal_err};
@@ -25,12 +26,13 @@ use super::set::KeySet;
 
 type Keys = Vec<Arc<dyn PhysicalExpr>>;
 
-/// Lets rows through by their keys; all partitions share one set of keys, so rows stay where they are.
-pub(super) struct KeyFilterExec {
+/// Appends what is known by the rows' keys; all partitions share one set of keys, so rows stay where they are.
+pub(super) struct KeyLabelExec {
     input: Arc<dyn ExecutionPlan>,
     keys: Keys,
-    /// With it: rows whose key is not over there. Without: the first row of each key.
-    absent_from: Option<(Arc<dyn ExecutionPlan>, Keys)>,
+    /// With it: the keys that are over there, and NULL for the others. Without: each row's number among those of its key.
+    known: Option<(Arc<dyn ExecutionPlan>, Keys)>,
+    labels: Vec<FieldRef>,
     properties: Arc<PlanProperties>,
     seen: Arc<OnceCell<Arc<Seen>>>,
 }
@@ -42,14 +44,26 @@ struct Seen {
 
 impl Seen {
     fn new(context: &TaskContext) -> Self {
-        let memory = MemoryConsumer::new("KeyFilter").register(context.memory_pool());
+        let memory = MemoryConsumer::new("KeyLabel").register(context.memory_pool());
         Self { keys: KeySet::new(), memory: std::sync::Mutex::new(memory) }
     }
 
-    fn hashes(&self, keys: &Keys, batch: &RecordBatch) -> PlanResult<Vec<(u128, bool)>> {
-        let columns: PlanResult<Vec<ArrayRef>> =
-            keys.iter().map(|key| key.evaluate(batch)?.into_array(batch.num_rows())).collect();
-        self.keys.hashes(&columns?)
+    fn columns(&self, keys: &Keys, batch: &RecordBatch) -> PlanResult<Vec<ArrayRef>> {
+        keys.iter().map(|key| key.evaluate(batch)?.into_array(batch.num_rows())).collect()
+    }
+
+    /// The number of each row among those of its key, from 1.
+    fn number(&self, hashes: &[(u128, bool)]) -> PlanResult<ArrayRef> {
+        let numbers: UInt64Array = hashes.iter().map(|(key, _)| Some(self.keys.number(*key))).collect();
+        self.account()?;
+        Ok(Arc::new(numbers))
+    }
+
+    /// These columns of the keys, with NULL in the rows whose key is not in the set.
+    fn known(&self, hashes: &[(u128, bool)], columns: &[ArrayRef]) -> PlanResult<Vec<ArrayRef>> {
+        let unknown = hashes.iter().map(|(key, has_null)| Some(*has_null || !self.keys.contains(*key)));
+        let unknown: BooleanArray = unknown.collect();
+        columns.iter().map(|column| Ok(nullif(column, &unknown)?)).collect()
     }
 
     /// Tells the memory pool how large the set has grown.
@@ -59,39 +73,42 @@ impl Seen {
     }
 }
 
-impl KeyFilterExec {
+impl KeyLabelExec {
     pub(super) fn new(
         input: Arc<dyn ExecutionPlan>,
         keys: Keys,
-        absent_from: Option<(Arc<dyn ExecutionPlan>, Keys)>,
+        known: Option<(Arc<dyn ExecutionPlan>, Keys)>,
+        labels: Vec<FieldRef>,
     ) -> Self {
+        let columns = input.schema().fields().iter().chain(&labels).cloned().collect::<Vec<_>>();
+        let schema = Schema::new_with_metadata(columns, input.schema().metadata().clone());
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(input.schema()),
+            EquivalenceProperties::new(Arc::new(schema)),
             Partitioning::UnknownPartitioning(input.output_partitioning().partition_count()),
             EmissionType::Incremental,
             input.boundedness(),
         );
-        Self { input, keys, absent_from, properties: Arc::new(properties), seen: Arc::default() }
+        Self { input, keys, known, labels, properties: Arc::new(properties), seen: Arc::default() }
     }
 }
 
-impl fmt::Debug for KeyFilterExec {
+impl fmt::Debug for KeyLabelExec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.fmt_as(DisplayFormatType::Default, f)
     }
 }
 
-impl DisplayAs for KeyFilterExec {
+impl DisplayAs for KeyLabelExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = if self.absent_from.is_some() { "absent" } else { "first" };
+        let what = if self.known.is_some() { "known" } else { "number" };
         let keys: Vec<String> = self.keys.iter().map(ToString::to_string).collect();
-        write!(f, "KeyFilterExec: {what} keys=[{}]", keys.join(", "))
+        write!(f, "KeyLabelExec: {what} keys=[{}]", keys.join(", "))
     }
 }
 
-impl ExecutionPlan for KeyFilterExec {
+impl ExecutionPlan for KeyLabelExec {
     fn name(&self) -> &'static str {
-        "KeyFilterExec"
+        "KeyLabelExec"
     }
 
     fn properties(&self) -> &Arc<PlanProperties> {
@@ -99,14 +116,14 @@ impl ExecutionPlan for KeyFilterExec {
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        std::iter::once(&self.input).chain(self.absent_from.iter().map(|(plan, _)| plan)).collect()
+        std::iter::once(&self.input).chain(self.known.iter().map(|(plan, _)| plan)).collect()
     }
 
     fn apply_expressions(
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> PlanResult<TreeNodeRecursion>,
     ) -> PlanResult<TreeNodeRecursion> {
-        apply_expression_roots(self.keys.iter().chain(self.absent_from.iter().flat_map(|(_, keys)| keys)), f)
+        apply_expression_roots(self.keys.iter().chain(self.known.iter().flat_map(|(_, keys)| keys)), f)
     }
 
     fn replace_children(
@@ -115,10 +132,10 @@ impl ExecutionPlan for KeyFilterExec {
         _options: ReplaceChildrenOptions,
     ) -> PlanResult<Arc<dyn ExecutionPlan>> {
         if children.len() != self.children().len() {
-            return internal_err!("a filter by key does not have {} inputs", children.len());
+            return internal_err!("a label by key does not have {} inputs", children.len());
         }
-        let absent_from = self.absent_from.as_ref().map(|(_, keys)| (children.remove(1), keys.clone()));
-        Ok(Arc::new(Self::new(children.remove(0), self.keys.clone(), absent_from)))
+        let known = self.known.as_ref().map(|(_, keys)| (children.remove(1), keys.clone()));
+        Ok(Arc::new(Self::new(children.remove(0), self.keys.clone(), known, self.labels.clone())))
     }
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> PlanResult<Arc<dyn ExecutionPlan>> {
@@ -128,33 +145,40 @@ impl ExecutionPlan for KeyFilterExec {
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> PlanResult<SendableRecordBatchStream> {
         let input = self.input.execute(partition, Arc::clone(&context))?;
         let keys = self.keys.clone();
-        let absent_from = self.absent_from.clone();
+        let known = self.known.clone();
         let cell = Arc::clone(&self.seen);
+        let labels = self.known.as_ref().map(|_| self.labels.len());
+        let schema = self.schema();
         let rows = futures::stream::once(async move {
-            let seen = cell.get_or_try_init(|| prepare(absent_from.clone(), Arc::clone(&context))).await?;
-            let (seen, keeps_first) = (Arc::clone(seen), absent_from.is_none());
-            Ok::<_, DataFusionError>(input.map(move |batch| filter(&batch?, &keys, &seen, keeps_first)))
+            let seen = Arc::clone(cell.get_or_try_init(|| prepare(known, Arc::clone(&context))).await?);
+            Ok::<_, DataFusionError>(input.map(move |batch| {
+                let batch = batch?;
+                let columns = seen.columns(&keys, &batch)?;
+                let hashes = seen.keys.hashes(&columns)?;
+                let labels = match labels {
+                    Some(labels) => seen.known(&hashes, &columns[..labels])?,
+                    None => vec![seen.number(&hashes)?],
+                };
+                with_labels(&schema, &batch, labels)
+            }))
         })
         .try_flatten();
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows)))
     }
 }
 
-/// The set before the first row: empty, or every key that a row must not have.
-async fn prepare(
-    absent_from: Option<(Arc<dyn ExecutionPlan>, Keys)>,
-    context: Arc<TaskContext>,
-) -> PlanResult<Arc<Seen>> {
+/// The set before the first row: empty, or every key that is over there.
+async fn prepare(known: Option<(Arc<dyn ExecutionPlan>, Keys)>, context: Arc<TaskContext>) -> PlanResult<Arc<Seen>> {
     let seen = Arc::new(Seen::new(&context));
-    let Some((plan, keys)) = absent_from else { return Ok(seen) };
+    let Some((plan, keys)) = known else { return Ok(seen) };
     let mut tasks = JoinSet::new();
     for partition in 0..plan.output_partitioning().partition_count() {
         let mut rows = plan.execute(partition, Arc::clone(&context))?;
         let (seen, keys) = (Arc::clone(&seen), keys.clone());
         tasks.spawn(async move {
             while let Some(batch) = rows.try_next().await? {
-                for (key, has_null) in seen.hashes(&keys, &batch)? {
-                    // NULL equals nothing, so such a key keeps no row out.
+                for (key, has_null) in seen.keys.hashes(&seen.columns(&keys, &batch)?)? {
+                    // NULL equals nothing, so such a key is found by no row.
                     if !has_null {
                         seen.keys.insert(key);
                     }
@@ -170,13 +194,8 @@ async fn prepare(
     Ok(seen)
 }
 
-fn filter(batch: &RecordBatch, keys: &Keys, seen: &Seen, keeps_first: bool) -> PlanResult<RecordBatch> {
-    let hashes = seen.hashes(keys, batch)?;
-    let kept: BooleanArray = if keeps_first {
-        hashes.into_iter().map(|(key, _)| Some(seen.keys.insert(key))).collect()
-    } else {
-        hashes.into_iter().map(|(key, has_null)| Some(has_null || !seen.keys.contains(key))).collect()
-    };
-    seen.account()?;
-    Ok(filter_record_batch(batch, &kept)?)
+fn with_labels(schema: &SchemaRef, batch: &RecordBatch, labels: Vec<ArrayRef>) -> PlanResult<RecordBatch> {
+    let columns = batch.columns().iter().cloned().chain(labels).collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
 }

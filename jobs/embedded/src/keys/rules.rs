@@ -1,29 +1,27 @@
-//! Finds the two shapes of query that a filter by key can answer.
+//! Finds the shapes of query that a label by key can answer.
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{JoinType, NullEquality, ScalarValue};
+use datafusion::common::{Column, JoinType, NullEquality};
 use datafusion::error::Result as PlanResult;
 use datafusion::logical_expr::expr::{WindowFunction, WindowFunctionDefinition};
-use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
-    BinaryExpr, Expr, ExprSchemable, Extension, Filter, LogicalPlan, LogicalPlanBuilder, Operator, Projection, Window,
-    lit,
+    Distinct, Expr, ExprSchemable, Extension, Join, LogicalPlan, LogicalPlanBuilder, Projection, Window,
 };
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
-use super::node::KeyFilter;
+use super::node::KeyLabel;
 
-/// `row_number() OVER (PARTITION BY key) = 1`, without an order: any one row of each key, so the first that comes.
+/// `row_number() OVER (PARTITION BY key)`, without an order: rows are numbered as they come.
 #[derive(Debug)]
-pub(crate) struct FirstOfKeyRule;
+pub(crate) struct NumberedKeyRule;
 
-impl OptimizerRule for FirstOfKeyRule {
+impl OptimizerRule for NumberedKeyRule {
     fn name(&self) -> &str {
-        "first_of_key"
+        "numbered_key"
     }
 
     fn apply_order(&self) -> Option<ApplyOrder> {
@@ -31,49 +29,16 @@ impl OptimizerRule for FirstOfKeyRule {
     }
 
     fn rewrite(&self, plan: LogicalPlan, _config: &dyn OptimizerConfig) -> PlanResult<Transformed<LogicalPlan>> {
-        let LogicalPlan::Filter(filter) = &plan else { return Ok(Transformed::no(plan)) };
-        // Columns that nobody needs may have been left out in between.
-        let (window, projection) = match &*filter.input {
-            LogicalPlan::Window(window) => (window, None),
-            LogicalPlan::Projection(projection) => match &*projection.input {
-                LogicalPlan::Window(window) => (window, Some(projection)),
-                _ => return Ok(Transformed::no(plan)),
-            },
-            _ => return Ok(Transformed::no(plan)),
-        };
+        let LogicalPlan::Window(window) = &plan else { return Ok(Transformed::no(plan)) };
         let Some(keys) = row_number_keys(window) else { return Ok(Transformed::no(plan)) };
-        let mut number = window.schema.columns().pop();
-        if let Some(projection) = projection {
-            let is_number = |column: &Expr| matches!(column, Expr::Column(column) if Some(column) == number.as_ref());
-            number = projection.expr.iter().position(is_number).map(|at| projection.schema.columns().swap_remove(at));
-        }
-        let is_first = |predicate: &Expr| {
-            matches!(predicate,
-            Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right })
-            if matches!(&**left, Expr::Column(column) if Some(column) == number.as_ref()) && is_one(right))
-        };
-        let (first, others): (Vec<_>, Vec<_>) =
-            split_conjunction_owned(filter.predicate.clone()).into_iter().partition(is_first);
-        if first.is_empty() {
-            return Ok(Transformed::no(plan));
-        }
-        let input = (*window.input).clone();
-        // The number itself stays a column of the plan: it is 1 in every row that is left.
-        let mut columns: Vec<Expr> = input.schema().columns().into_iter().map(Expr::Column).collect();
-        let (qualifier, field) = window.schema.qualified_field(columns.len());
-        columns.push(lit(ScalarValue::from(1_u64)).alias_qualified(qualifier.cloned(), field.name()));
-        let node = KeyFilter { input, keys, absent_from: None };
-        let filtered = LogicalPlan::Extension(Extension { node: Arc::new(node) });
-        let mut numbered = LogicalPlanBuilder::from(filtered).project(columns)?.build()?;
-        if let Some(Projection { expr, schema, .. }) = projection {
-            let projection = Projection::try_new_with_schema(expr.clone(), Arc::new(numbered), Arc::clone(schema))?;
-            numbered = LogicalPlan::Projection(projection);
-        }
-        Ok(Transformed::yes(match conjunction(others) {
-            Some(others) => LogicalPlan::Filter(Filter::try_new(others, Arc::new(numbered))?),
-            None => numbered,
-        }))
+        let (qualifier, field) = window.schema.qualified_field(window.input.schema().fields().len());
+        let label = (qualifier.cloned(), Arc::clone(field));
+        Ok(Transformed::yes(node(KeyLabel::try_new((*window.input).clone(), keys, None, vec![label])?)))
     }
+}
+
+fn node(label: KeyLabel) -> LogicalPlan {
+    LogicalPlan::Extension(Extension { node: Arc::new(label) })
 }
 
 /// The keys of a window that numbers the rows of each key in no order, and does nothing else.
@@ -92,18 +57,13 @@ fn row_number_keys(window: &Window) -> Option<Vec<Expr>> {
     is_plain.then(|| params.partition_by.clone())
 }
 
-fn is_one(expression: &Expr) -> bool {
-    let Expr::Literal(value, _) = expression else { return false };
-    value.cast_to(&DataType::UInt64).is_ok_and(|value| value == ScalarValue::UInt64(Some(1)))
-}
-
-/// `NOT EXISTS` and its like: an anti join on equal keys and nothing else.
+/// A join that asks nothing but whether a key is over there: a left join with distinct keys, or `NOT EXISTS`.
 #[derive(Debug)]
-pub(crate) struct AbsentKeyRule;
+pub(crate) struct KnownKeyRule;
 
-impl OptimizerRule for AbsentKeyRule {
+impl OptimizerRule for KnownKeyRule {
     fn name(&self) -> &str {
-        "absent_key"
+        "known_key"
     }
 
     fn apply_order(&self) -> Option<ApplyOrder> {
@@ -112,22 +72,87 @@ impl OptimizerRule for AbsentKeyRule {
 
     fn rewrite(&self, plan: LogicalPlan, _config: &dyn OptimizerConfig) -> PlanResult<Transformed<LogicalPlan>> {
         let LogicalPlan::Join(join) = &plan else { return Ok(Transformed::no(plan)) };
-        let is_plain = join.join_type == JoinType::LeftAnti
-            && join.filter.is_none()
-            && !join.null_aware
-            && join.null_equality == NullEquality::NullEqualsNothing
-            && !join.on.is_empty();
-        if !is_plain {
+        if join.filter.is_some()
+            || join.null_aware
+            || join.null_equality != NullEquality::NullEqualsNothing
+            || join.on.is_empty()
+        {
             return Ok(Transformed::no(plan));
         }
         for (left, right) in &join.on {
-            if left.get_type(join.left.schema())? != right.get_type(join.right.schema())? {
+            let data_type = left.get_type(join.left.schema())?;
+            // 0 and -0 are equal and not the same bytes.
+            if data_type.is_floating() || data_type != right.get_type(join.right.schema())? {
                 return Ok(Transformed::no(plan));
             }
         }
-        let (keys, other_keys) = join.on.iter().cloned().unzip();
-        let node =
-            KeyFilter { input: (*join.left).clone(), keys, absent_from: Some(((*join.right).clone(), other_keys)) };
-        Ok(Transformed::yes(LogicalPlan::Extension(Extension { node: Arc::new(node) })))
+        let labelled = match join.join_type {
+            JoinType::Left => known_keys(join)?,
+            JoinType::LeftAnti => Some(unknown_rows(join)?),
+            _ => None,
+        };
+        Ok(labelled.map_or_else(|| Transformed::no(plan), Transformed::yes))
     }
 }
+
+/// A left join whose right side is a list of distinct keys, joined by all of them: a row finds its own key, or NULL.
+fn known_keys(join: &Join) -> PlanResult<Option<LogicalPlan>> {
+    let columns = join.right.schema().columns();
+    if columns.len() != join.on.len() || !is_distinct(&join.right) {
+        return Ok(None);
+    }
+    let mut keys = Vec::with_capacity(columns.len());
+    for column in &columns {
+        let joined = join.on.iter().find(|(_, right)| *right == Expr::Column(column.clone()));
+        let Some((left, _)) = joined else { return Ok(None) };
+        keys.push(left.clone());
+    }
+    let right = join.right.schema();
+    let labels = right
+        .iter()
+        .map(|(qualifier, field)| (qualifier.cloned(), Arc::new(field.as_ref().clone().with_nullable(true))));
+    let known = (join.right.as_ref().clone(), columns.into_iter().map(Expr::Column).collect());
+    let label = KeyLabel::try_new(join.left.as_ref().clone(), keys, Some(known), labels.collect())?;
+    Ok(Some(node(label)))
+}
+
+/// Whether no two rows of a plan are equal.
+fn is_distinct(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::SubqueryAlias(alias) => is_distinct(&alias.input),
+        LogicalPlan::Distinct(Distinct::All(_)) => true,
+        LogicalPlan::Aggregate(aggregate) => aggregate.aggr_expr.is_empty(),
+        // Other names for all of the columns.
+        LogicalPlan::Projection(Projection { expr, input, .. }) => {
+            let mut columns: Vec<&Column> = expr.iter().filter_map(plain_column).collect();
+            columns.sort_unstable();
+            columns.dedup();
+            columns.len() == input.schema().fields().len() && expr.len() == columns.len() && is_distinct(input)
+        }
+        _ => false,
+    }
+}
+
+fn plain_column(expr: &Expr) -> Option<&Column> {
+    match expr {
+        Expr::Column(column) => Some(column),
+        Expr::Alias(alias) => plain_column(&alias.expr),
+        _ => None,
+    }
+}
+
+/// `NOT EXISTS` and its like: the rows whose key is not over there.
+fn unknown_rows(join: &Join) -> PlanResult<LogicalPlan> {
+    let (keys, other_keys): (Vec<_>, Vec<_>) = join.on.iter().cloned().unzip();
+    let data_type = keys.first().map_or(Ok(DataType::Null), |key| key.get_type(join.left.schema()))?;
+    let label = (None, Arc::new(Field::new(KNOWN, data_type, true)));
+    let left = join.left.as_ref().clone();
+    let columns = left.schema().columns().into_iter().map(Expr::Column);
+    let columns: Vec<Expr> = columns.collect();
+    let label = KeyLabel::try_new(left, keys, Some((join.right.as_ref().clone(), other_keys)), vec![label])?;
+    let known = Expr::Column(Column::new_unqualified(KNOWN));
+    LogicalPlanBuilder::from(node(label)).filter(known.is_null())?.project(columns)?.build()
+}
+
+/// The column that says of a row of a `NOT EXISTS` whether its key was found. No query can name it.
+const KNOWN: &str = "$known";

@@ -1,6 +1,6 @@
 //! A set of keys that several threads fill.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
 
@@ -19,12 +19,18 @@ const SHARDS: usize = 64;
 /// pair: a call that passes for another's copy would go free.
 pub(super) struct KeySet {
     shards: Vec<Mutex<HashSet<u128, BuildHasherDefault<Taken>>>>,
+    /// How often a key came, of those that came more than once.
+    repeated: Mutex<HashMap<u128, u64, BuildHasherDefault<Taken>>>,
     secret: (u64, u64),
 }
 
 impl KeySet {
     pub(super) fn new() -> Self {
-        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), secret: rand::random() }
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            repeated: Mutex::default(),
+            secret: rand::random(),
+        }
     }
 
     /// Adds a key; false if it was in.
@@ -36,20 +42,43 @@ impl KeySet {
         self.shard(key).lock().unwrap_or_else(PoisonError::into_inner).contains(&key)
     }
 
+    /// Adds a key; how often it was added by now.
+    pub(super) fn number(&self, key: u128) -> u64 {
+        if self.insert(key) {
+            return 1;
+        }
+        let mut repeated = self.repeated.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = repeated.entry(key).or_insert(1);
+        *times += 1;
+        *times
+    }
+
     /// Bytes that the set takes, about.
     pub(super) fn size(&self) -> usize {
         let entries = |shard: &Mutex<HashSet<_, _>>| shard.lock().unwrap_or_else(PoisonError::into_inner).capacity();
-        self.shards.iter().map(entries).sum::<usize>() * (size_of::<u128>() + 1)
+        let once = self.shards.iter().map(entries).sum::<usize>() * (size_of::<u128>() + 1);
+        let repeated = self.repeated.lock().unwrap_or_else(PoisonError::into_inner).capacity();
+        once + repeated * (size_of::<(u128, u64)>() + 1)
     }
 
     /// The hash of each row's key, and whether any of its columns is NULL.
     pub(super) fn hashes(&self, columns: &[ArrayRef]) -> PlanResult<Vec<(u128, bool)>> {
         let rows = columns.first().map_or(0, |column| column.len());
-        if let [column] = columns
-            && *column.data_type() == DataType::Utf8
-        {
-            let text = column.as_string::<i32>();
-            return Ok(text.iter().map(|key| (self.hash(&key.map(str::as_bytes)), key.is_none())).collect());
+        if let [column] = columns {
+            let keys = |bytes: &mut dyn Iterator<Item = Option<&[u8]>>| {
+                bytes.map(|key| (self.hash(&key), key.is_none())).collect()
+            };
+            match column.data_type() {
+                DataType::Utf8 => {
+                    return Ok(keys(&mut column.as_string::<i32>().iter().map(|key| key.map(str::as_bytes))));
+                }
+                DataType::Utf8View => {
+                    return Ok(keys(&mut column.as_string_view().iter().map(|key| key.map(str::as_bytes))));
+                }
+                DataType::Binary => return Ok(keys(&mut column.as_binary::<i32>().iter())),
+                DataType::BinaryView => return Ok(keys(&mut column.as_binary_view().iter())),
+                _ => {}
+            }
         }
         let fields = columns.iter().map(|column| SortField::new(column.data_type().clone())).collect();
         let encoded = RowConverter::new(fields)?.convert_columns(columns)?;

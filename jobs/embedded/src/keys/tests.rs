@@ -1,4 +1,4 @@
-//! Filters by key give what DataFusion's own plans give.
+//! Labels by key give what DataFusion's own plans give.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use datafusion::datasource::MemTable;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
-use super::{AbsentKeyRule, FirstOfKeyRule};
-use crate::session::KeyFilterQueryPlanner;
+use super::{KnownKeyRule, NumberedKeyRule};
+use crate::session::LabellingPlanner;
 
 /// Keys and numbers.
 type Rows<'a> = (&'a [Option<&'a str>], &'a [Option<i64>]);
@@ -19,9 +19,9 @@ fn context(with_rules: bool) -> SessionContext {
     let mut builder = SessionStateBuilder::new()
         .with_config(SessionConfig::new().with_target_partitions(3).with_batch_size(2))
         .with_default_features()
-        .with_query_planner(Arc::new(KeyFilterQueryPlanner));
+        .with_query_planner(Arc::new(LabellingPlanner));
     if with_rules {
-        builder = builder.with_optimizer_rule(Arc::new(FirstOfKeyRule)).with_optimizer_rule(Arc::new(AbsentKeyRule));
+        builder = builder.with_optimizer_rule(Arc::new(NumberedKeyRule)).with_optimizer_rule(Arc::new(KnownKeyRule));
     }
     let context = SessionContext::new_with_state(builder.build());
     let schema =
@@ -47,9 +47,9 @@ fn context(with_rules: bool) -> SessionContext {
 async fn answer(with_rules: bool, sql: &str) -> (String, bool) {
     let frame = context(with_rules).sql(sql).await.unwrap();
     let plan = frame.clone().create_physical_plan().await.unwrap();
-    let uses_filter =
-        format!("{}", datafusion::physical_plan::displayable(plan.as_ref()).indent(false)).contains("KeyFilterExec");
-    (pretty_format_batches(&frame.collect().await.unwrap()).unwrap().to_string(), uses_filter)
+    let uses_label =
+        format!("{}", datafusion::physical_plan::displayable(plan.as_ref()).indent(false)).contains("KeyLabelExec");
+    (pretty_format_batches(&frame.collect().await.unwrap()).unwrap().to_string(), uses_label)
 }
 
 #[tokio::test]
@@ -63,9 +63,9 @@ async fn both_shapes_are_answered_by_keys_and_answered_right() {
         "SELECT count(*) FROM (SELECT *, row_number() OVER (PARTITION BY k) AS r FROM here) h
          WHERE r = 1 AND NOT EXISTS (SELECT 1 FROM there WHERE there.k = h.k)",
     ] {
-        let ((expected, _), (found, uses_filter)) = (answer(false, sql).await, answer(true, sql).await);
+        let ((expected, _), (found, uses_label)) = (answer(false, sql).await, answer(true, sql).await);
         assert_eq!(found, expected, "{sql}");
-        assert!(uses_filter, "{sql}");
+        assert!(uses_label, "{sql}");
     }
 }
 

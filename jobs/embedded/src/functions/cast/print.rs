@@ -23,7 +23,7 @@ pub(crate) fn texts(values: &ArrayRef) -> Result<StringViewArray> {
         }
         DataType::Float64 => {
             let numbers = values.as_primitive::<Float64Type>();
-            Ok(numbers.iter().map(|number| number.map(|number| scientific(format!("{number:e}")))).collect())
+            Ok(numbers.iter().map(|number| number.map(double_text)).collect())
         }
         DataType::Float32 => {
             let numbers = values.as_primitive::<Float32Type>();
@@ -31,6 +31,11 @@ pub(crate) fn texts(values: &ArrayRef) -> Result<StringViewArray> {
         }
         _ => Ok(cast(values, &DataType::Utf8View)?.as_string_view().clone()),
     }
+}
+
+/// A double as `CAST(x AS varchar)` writes it.
+pub(crate) fn double_text(number: f64) -> String {
+    scientific(format!("{number:e}"))
 }
 
 /// `1.5e3` as `1.5E3`, and `1e0` as `1.0E0`: a mantissa with a point, always with an exponent.
