@@ -162,7 +162,6 @@ fn msck(lake: &Lake) -> Statement {
         label: "msck".to_owned(),
         sql: format!("MSCK REPAIR TABLE `{}`.`{}`", table.database, table.table),
         database: lake.config.database.clone(),
-        malformed: None,
         token: None,
     }
 }
