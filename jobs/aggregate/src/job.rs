@@ -173,7 +173,6 @@ impl<'a> Work<'a> {
             label: file.label(),
             sql,
             database: self.lake.config.database.clone(),
-            malformed: None,
             token: draft.token(),
         }
     }

@@ -8,7 +8,6 @@ use async_trait::async_trait;
 use rust_decimal::Decimal;
 use serde::Serialize;
 
-use crate::location::Location;
 use crate::names::Name;
 
 /// One statement, ready to run.
@@ -20,31 +19,9 @@ pub struct Statement {
     pub sql: String,
     /// The database of names that carry none.
     pub database: Name,
-    /// Where the engine keeps the malformed lines that it meets.
-    pub malformed: Option<KeepMalformed>,
     /// Names this piece of work to an engine that runs on when its caller ends: whoever comes with the same token joins
     /// that run, running or over, and so must bring the same text. `None`: every call is a run of its own.
     pub token: Option<String>,
-}
-
-/// Which malformed lines to keep, and where.
-#[derive(Debug, Clone)]
-pub struct KeepMalformed {
-    /// Only lines of objects in this folder.
-    pub from: Location,
-    /// The object to write: JSON lines `{"object", "line", "text", "error"}`; not written if there are none.
-    pub to: Location,
-}
-
-/// What one object of JSON or text gave.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ObjectRead {
-    /// The object.
-    pub location: Location,
-    /// Lines that were records.
-    pub records: u64,
-    /// Lines that were not; blank lines are neither.
-    pub malformed: u64,
 }
 
 /// What reading took.
@@ -94,8 +71,6 @@ pub struct Outcome {
     pub rows: u64,
     /// What reading took.
     pub scan: Scan,
-    /// What each object of lines gave; empty where an engine cannot tell.
-    pub reads: Vec<ObjectRead>,
 }
 
 /// The rows of a query as text; SQL NULL is `None`.

@@ -1,6 +1,7 @@
 //! The embedded engine: Athena's statements in process.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
@@ -9,17 +10,16 @@ use datafusion::arrow::datatypes::Schema;
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, collect, displayable};
 use meterlake_core::catalog::{Catalog, Partition, Table};
-use meterlake_core::engine::{Engine, KeepMalformed, Outcome, Rows, Scan, Statement};
+use meterlake_core::engine::{Engine, Outcome, Rows, Scan, Statement};
 use meterlake_core::location::Location;
 use meterlake_core::names::TableName;
 use meterlake_core::store::Store;
-use object_store::buffered::BufWriter;
 
 use crate::ddl::Ddl;
 use crate::dialect;
 use crate::functions::trino_name;
-use crate::lines::{LineFormat, ReadLog};
-use crate::objects::{list, object_path};
+use crate::lines::LineFormat;
+use crate::objects::list;
 use crate::session::Sessions;
 use crate::statement::{Output, OutputFormat, Parsed, TableRef, parse};
 use crate::table::Reader;
@@ -33,8 +33,6 @@ pub struct EmbeddedEngine {
     sessions: Sessions,
     /// The folder of tables that are created without a location.
     tables: Location,
-    /// Whether malformed lines are what Athena makes of them.
-    like_athena: bool,
 }
 
 /// Rows, and what Trino calls their columns' types, such as `decimal(10,2)`. What Hive answers (`SHOW`, `DESCRIBE`) is of
@@ -66,7 +64,8 @@ enum Answer {
 struct Run<'a> {
     engine: &'a EmbeddedEngine,
     statement: &'a Statement,
-    log: Arc<ReadLog>,
+    /// Bytes of all objects scanned, as stored.
+    scanned: Arc<AtomicU64>,
 }
 
 impl EmbeddedEngine {
@@ -80,7 +79,7 @@ impl EmbeddedEngine {
         catalog: Arc<dyn Catalog>,
     ) -> Result<Self> {
         let sessions = Sessions::new(&config.embedded, None)?;
-        Ok(Self { store, catalog, sessions, tables: config.lake.join("tables"), like_athena: false })
+        Ok(Self { store, catalog, sessions, tables: config.lake.join("tables") })
     }
 
     /// The same, which reads and writes buckets with these settings of AWS.
@@ -94,15 +93,7 @@ impl EmbeddedEngine {
         sdk: &SdkConfig,
     ) -> Result<Self> {
         let sessions = Sessions::new(&config.embedded, Some(sdk.clone()))?;
-        Ok(Self { store, catalog, sessions, tables: config.lake.join("tables"), like_athena: false })
-    }
-
-    /// Makes of malformed lines what Athena makes of them: rows of NULLs or a failure, by the table's settings. It is for
-    /// what stands in for Athena: a lake's own engine leaves such lines out and keeps them.
-    #[must_use]
-    pub fn like_athena(mut self) -> Self {
-        self.like_athena = true;
-        self
+        Ok(Self { store, catalog, sessions, tables: config.lake.join("tables") })
     }
 
     /// As [`Engine::query`], with the columns' types.
@@ -114,8 +105,7 @@ impl EmbeddedEngine {
     }
 
     fn run<'a>(&'a self, statement: &'a Statement) -> Run<'a> {
-        let keep_from = statement.malformed.as_ref().map(|keep| keep.from.clone());
-        Run { engine: self, statement, log: Arc::new(ReadLog::new(keep_from)) }
+        Run { engine: self, statement, scanned: Arc::default() }
     }
 }
 
@@ -138,10 +128,7 @@ impl Run<'_> {
             Answer::Rows(_) => 0,
             Answer::Written(rows) => rows,
         };
-        if let Some(keep) = &self.statement.malformed {
-            self.keep_malformed(keep).await?;
-        }
-        Ok(Outcome { rows, scan: Scan::free(self.log.scanned_bytes()), reads: self.log.reads() })
+        Ok(Outcome { rows, scan: self.scan() })
     }
 
     async fn query(&self) -> Result<TypedRows> {
@@ -149,8 +136,12 @@ impl Run<'_> {
             Answer::Rows(rows) => rows,
             Answer::Written(_) => TypedRows::default(),
         };
-        rows.rows.scan = Scan::free(self.log.scanned_bytes());
+        rows.rows.scan = self.scan();
         Ok(rows)
+    }
+
+    fn scan(&self) -> Scan {
+        Scan::free(self.scanned.load(Ordering::Relaxed))
     }
 
     async fn rows_of(&self, parsed: Parsed) -> Result<Answer> {
@@ -220,9 +211,8 @@ impl Run<'_> {
             catalog: Arc::clone(&self.engine.catalog),
             store: Arc::clone(&self.engine.store),
             objects: self.engine.sessions.objects(),
-            log: Arc::clone(&self.log),
+            scanned: Arc::clone(&self.scanned),
             shows_path: rewritten.mentions_path,
-            like_athena: self.engine.like_athena,
         };
         let context = self.engine.sessions.session(reader, &self.statement.database)?;
         let state = context.state();
@@ -341,18 +331,6 @@ impl Run<'_> {
 
     fn own_location(&self, name: &TableName) -> Location {
         self.engine.tables.join(&format!("{}/{}-{:016x}", name.database, name.table, rand::random::<u64>()))
-    }
-
-    async fn keep_malformed(&self, keep: &KeepMalformed) -> Result<()> {
-        let Some(spool) = self.log.take_spool()? else { return Ok(()) };
-        let store = self.engine.sessions.objects().store(&keep.to).await?;
-        let mut object = BufWriter::new(store, object_path(&keep.to)?);
-        let copied = tokio::io::copy(&mut tokio::fs::File::from_std(spool), &mut object).await;
-        let written = match copied {
-            Ok(_) => tokio::io::AsyncWriteExt::shutdown(&mut object).await,
-            Err(error) => Err(error),
-        };
-        written.with_context(|| format!("cannot write the malformed lines to {}", keep.to))
     }
 }
 

@@ -29,7 +29,7 @@ impl Fixture {
 
     fn statement(&self, sql: &str) -> Statement {
         let sql = sql.replace("LAKE", self.lake.config.lake.as_str());
-        Statement { label: "test".to_owned(), sql, database: "metering".parse().unwrap(), malformed: None, token: None }
+        Statement { label: "test".to_owned(), sql, database: "metering".parse().unwrap(), token: None }
     }
 
     async fn run(&self, sql: &str) -> Outcome {

@@ -145,7 +145,7 @@ pub(crate) async fn too_late(work: &Work<'_>, usage: &Draft) -> Result<(u64, Sca
 
 fn statement(work: &Work<'_>, usage: &Draft, file: &SqlFile, sql: String) -> Statement {
     let (label, database) = (file.label(), work.lake.config.database.clone());
-    Statement { label, sql, database, malformed: None, token: usage.token() }
+    Statement { label, sql, database, token: usage.token() }
 }
 
 fn year(day: Day) -> u32 {

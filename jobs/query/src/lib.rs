@@ -82,7 +82,6 @@ pub async fn run(lake: &Lake, sql: &str) -> Result<Rows> {
         label: "the query".to_owned(),
         sql: sql.to_owned(),
         database: lake.config.database.clone(),
-        malformed: None,
         token: None,
     };
     lake.engine.query(&statement).await

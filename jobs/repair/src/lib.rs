@@ -196,7 +196,6 @@ fn msck(lake: &Lake) -> [Statement; 2] {
         label: "msck".to_owned(),
         sql: format!("MSCK REPAIR TABLE `{}`.`{}`", table.database, table.table),
         database: lake.config.database.clone(),
-        malformed: None,
         token: None,
     })
 }

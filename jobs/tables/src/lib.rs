@@ -127,7 +127,7 @@ impl Step {
                 progress::note(lake, &label, number).await?;
                 let (label, sql) = (label.clone(), sql.clone());
                 let database = lake.config.database.clone();
-                lake.engine.execute(&Statement { label, sql, database, malformed: None, token: None }).await?;
+                lake.engine.execute(&Statement { label, sql, database, token: None }).await?;
             }
             let (key, checksum) = (applied_key(&self.file), self.file.checksum());
             let remembered = lake.catalog.set_database_parameter(&lake.config.database, &key, &checksum).await;

@@ -95,7 +95,7 @@ impl AthenaLocal {
     pub fn new(s3: &SdkConfig, glue: &SdkConfig, workgroup: WorkGroup) -> Result<Self> {
         let store = Arc::new(S3Store::new(s3));
         let catalog = Arc::new(GlueCatalog::new(glue, Arc::new(NoClaims)));
-        let engine = EmbeddedEngine::on_aws(&Config::default(), store.clone(), catalog.clone(), s3)?.like_athena();
+        let engine = EmbeddedEngine::on_aws(&Config::default(), store.clone(), catalog.clone(), s3)?;
         let machine = Machine { engine, store, catalog, glue: aws_sdk_glue::Client::new(glue) };
         Ok(Self { workgroup, faults: Faults::default(), machine, executions: Mutex::default() })
     }

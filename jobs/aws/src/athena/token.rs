@@ -44,7 +44,6 @@ mod tests {
             label: "merge_hour@1".to_owned(),
             sql: "SELECT 1".to_owned(),
             database: "metering".parse().unwrap(),
-            malformed: None,
             token: token.map(str::to_owned),
         }
     }

@@ -1,223 +1,117 @@
-//! Turns an object's bytes, chunk by chunk, into rows.
+//! Turns an object's bytes into batches of rows.
 
-use std::io::Write;
+use std::io::Read;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
-use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringBuilder};
-use datafusion::arrow::compute::{CastOptions, cast_with_options};
-use datafusion::arrow::datatypes::SchemaRef;
-use flate2::write::MultiGzDecoder;
+use anyhow::{Result, bail};
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::buffer::Buffer;
 
-use super::log::ObjectLog;
-use super::{Fields, KEPT_LINE_BYTES, LineFormat, MAX_LINE_BYTES, Malformed, OnMalformed};
+use super::MAX_LINE_BYTES;
+use super::compression::{BLOCK_BYTES, Input};
+use super::rows::{RowFormat, Rows};
 
-/// The first bytes of a GZIP object (RFC 1952). The name may say nothing: they decide.
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// What a decoder makes rows of, the same for every object of a scan.
-#[derive(Debug, Clone)]
-pub(super) struct RowFormat {
-    pub(super) lines: LineFormat,
-    /// For each of the table's columns: where its value goes in the rows, if anywhere.
-    pub(super) wanted: Vec<Option<usize>>,
-    /// The rows' columns.
-    pub(super) schema: SchemaRef,
-    /// Rows a batch.
-    pub(super) batch_size: usize,
-}
-
-/// Reads one object. Feed it with [`push`](Self::push), take [`batches`](Self::take), and [`finish`](Self::finish).
+/// Reads one object. Feed it with [`read`](Self::read), take [`batches`](Self::take), and [`finish`](Self::finish).
+///
+/// Text is cut behind the last line end of each block of about 1 MiB, and the rows' texts stay in that block. A line ends
+/// with LF, CR or CRLF.
 pub(super) struct Decoder {
-    format: Arc<RowFormat>,
     input: Input,
-    lines: Lines,
-}
-
-enum Input {
-    /// Too little was seen to tell.
-    Unknown(Vec<u8>),
-    Plain,
-    Gzip(Box<MultiGzDecoder<Vec<u8>>>),
+    /// How much of the text is known to hold no line end.
+    searched: usize,
+    /// No text was taken yet, so it may begin with a byte order mark.
+    is_first: bool,
+    /// The text that was taken ended with a CR, so that a LF ends no other line.
+    ends_with_cr: bool,
+    rows: Rows,
 }
 
 impl Decoder {
-    pub(super) fn new(format: Arc<RowFormat>, log: ObjectLog) -> Self {
-        let lines = Lines::new(&format, log);
-        Self { format, input: Input::Unknown(Vec::new()), lines }
+    /// A decoder for an object of this name.
+    ///
+    /// # Errors
+    /// The name says a compression that is not read.
+    pub(super) fn new(format: Arc<RowFormat>, name: &str) -> Result<Self> {
+        let input = Input::of(name)?;
+        Ok(Self { input, searched: 0, is_first: true, ends_with_cr: false, rows: Rows::new(format) })
     }
 
-    /// Takes the next bytes of the object.
-    pub(super) fn push(&mut self, chunk: &[u8]) -> Result<()> {
-        match &mut self.input {
-            Input::Plain => self.lines.push(chunk, &self.format),
-            Input::Gzip(gzip) => {
-                gzip.write_all(chunk).context("its GZIP data is broken")?;
-                self.lines.push(gzip.get_ref(), &self.format)?;
-                gzip.get_mut().clear();
-                Ok(())
-            }
-            Input::Unknown(seen) => {
-                seen.extend_from_slice(chunk);
-                if seen.len() < BYTE_ORDER_MARK.len() {
-                    return Ok(());
-                }
-                let seen = std::mem::take(seen);
-                self.decide(&seen)?;
-                self.push(seen.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&seen))
-            }
+    /// Takes the next bytes of the object; gives how many there were.
+    pub(super) fn read(&mut self, from: &mut dyn Read) -> Result<usize> {
+        let length = self.input.read(from)?;
+        if self.input.text().len() >= BLOCK_BYTES {
+            self.take_lines()?;
         }
+        Ok(length)
     }
 
-    /// Takes the end of the object, and says in the log what it gave.
+    /// Takes the end of the object.
     pub(super) fn finish(&mut self) -> Result<()> {
-        if let Input::Unknown(seen) = &mut self.input {
-            let seen = std::mem::take(seen);
-            self.decide(&seen)?;
-            self.push(&seen)?;
-        }
-        if let Input::Gzip(gzip) = &mut self.input {
-            gzip.try_finish().context("its GZIP data is cut off or broken")?;
-            self.lines.push(gzip.get_ref(), &self.format)?;
-        }
-        self.lines.end(&self.format)
+        self.input.finish()?;
+        let text = std::mem::take(self.input.text());
+        self.take_block(text)
     }
 
-    /// The next full batch, or after `finish` the last one.
+    /// The next batch.
     pub(super) fn take(&mut self) -> Option<RecordBatch> {
-        self.lines.ready.pop_front()
+        self.rows.ready.pop_front()
     }
 
-    fn decide(&mut self, seen: &[u8]) -> Result<()> {
-        self.input = if seen.starts_with(&GZIP_MAGIC) {
-            Input::Gzip(Box::new(MultiGzDecoder::new(Vec::new())))
-        } else {
-            Input::Plain
+    /// Takes the lines that have ended.
+    fn take_lines(&mut self) -> Result<()> {
+        let text = self.input.text();
+        let Some(last) = memchr::memrchr2(b'\n', b'\r', &text[self.searched..]) else {
+            self.searched = text.len();
+            return require_line(text.len());
         };
-        Ok(())
+        let (lines, rest) = text.split_at(self.searched + last + 1);
+        let length = lines.len();
+        let mut next = Vec::with_capacity(BLOCK_BYTES.max(rest.len()));
+        next.extend_from_slice(rest);
+        self.searched = next.len();
+        let mut lines = std::mem::replace(text, next);
+        lines.truncate(length);
+        self.take_block(lines)
+    }
+
+    fn take_block(&mut self, mut text: Vec<u8>) -> Result<()> {
+        let start = if self.is_first && text.starts_with(BYTE_ORDER_MARK) {
+            BYTE_ORDER_MARK.len()
+        } else {
+            usize::from(self.ends_with_cr && text.starts_with(b"\n"))
+        };
+        self.is_first = false;
+        self.ends_with_cr = text.ends_with(b"\r");
+        if text.capacity() > text.len() + text.len() / 2 {
+            text.shrink_to_fit();
+        }
+        let text = Buffer::from_vec(text);
+        let mut at = start;
+        for end in memchr::memchr2_iter(b'\n', b'\r', &text[start..]).map(|end| start + end) {
+            let is_second_half = text[end] == b'\n' && end == at && at > start && text[end - 1] == b'\r';
+            if !is_second_half {
+                require_line(end - at)?;
+                self.rows.line(&text, at..end)?;
+            }
+            at = end + 1;
+        }
+        if at < text.len() {
+            require_line(text.len() - at)?;
+            self.rows.line(&text, at..text.len())?;
+        }
+        self.rows.end_block()
     }
 }
 
-/// Splits text into lines and lines into rows.
-struct Lines {
-    /// The beginning of a line whose end has not been seen; cut at `MAX_LINE_BYTES + 1`.
-    partial: Vec<u8>,
-    number: u64,
-    fields: Fields,
-    columns: Vec<StringBuilder>,
-    rows: usize,
-    ready: std::collections::VecDeque<RecordBatch>,
-    log: ObjectLog,
-}
-
-impl Lines {
-    fn new(format: &RowFormat, log: ObjectLog) -> Self {
-        Self {
-            partial: Vec::new(),
-            number: 0,
-            fields: Fields::default(),
-            columns: format.schema.fields().iter().map(|_| StringBuilder::new()).collect(),
-            rows: 0,
-            ready: std::collections::VecDeque::new(),
-            log,
-        }
+/// Refuses a line that would take too much memory.
+fn require_line(length: usize) -> Result<()> {
+    if length > MAX_LINE_BYTES {
+        bail!(
+            "it has a line of over {} MiB, which Athena does not read either: end each record of the log with a newline",
+            MAX_LINE_BYTES >> 20
+        );
     }
-
-    fn push(&mut self, mut text: &[u8], format: &RowFormat) -> Result<()> {
-        while let Some(end) = memchr::memchr(b'\n', text) {
-            if self.partial.is_empty() {
-                self.line(&text[..end], format)?;
-            } else {
-                self.extend_partial(&text[..end]);
-                let line = std::mem::take(&mut self.partial);
-                self.line(&line, format)?;
-                self.partial = line;
-                self.partial.clear();
-            }
-            text = &text[end + 1..];
-        }
-        self.extend_partial(text);
-        Ok(())
-    }
-
-    /// A line may be longer than memory: what is over the limit is not kept.
-    fn extend_partial(&mut self, text: &[u8]) {
-        let room = (MAX_LINE_BYTES + 1).saturating_sub(self.partial.len());
-        self.partial.extend_from_slice(&text[..text.len().min(room)]);
-    }
-
-    fn end(&mut self, format: &RowFormat) -> Result<()> {
-        if !self.partial.is_empty() {
-            let line = std::mem::take(&mut self.partial);
-            self.line(&line, format)?;
-        }
-        self.flush(format)?;
-        self.log.finish()
-    }
-
-    fn line(&mut self, line: &[u8], format: &RowFormat) -> Result<()> {
-        self.number += 1;
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let on_malformed = format.lines.on_malformed();
-        if on_malformed == OnMalformed::Skip && line.trim_ascii().is_empty() {
-            return Ok(());
-        }
-        match self.read(line, format) {
-            Ok(()) => {
-                self.log.record();
-                self.append(format)
-            }
-            Err(problem) => {
-                let kept = String::from_utf8_lossy(&line[..line.len().min(KEPT_LINE_BYTES)]);
-                self.log.malformed(self.number, &kept, &problem)?;
-                match on_malformed {
-                    OnMalformed::Skip => Ok(()),
-                    OnMalformed::Nulls => {
-                        self.fields.clear(self.columns.len());
-                        self.append(format)
-                    }
-                    OnMalformed::Fail => {
-                        bail!("HIVE_CURSOR_ERROR: Row is not a valid JSON Object - JSONException: {problem}")
-                    }
-                }
-            }
-        }
-    }
-
-    /// Appends a row of the fields.
-    fn append(&mut self, format: &RowFormat) -> Result<()> {
-        for (at, column) in self.columns.iter_mut().enumerate() {
-            column.append_option(self.fields.get(at));
-        }
-        self.rows += 1;
-        if self.rows >= format.batch_size { self.flush(format) } else { Ok(()) }
-    }
-
-    fn read(&mut self, line: &[u8], format: &RowFormat) -> Result<(), Malformed> {
-        if line.len() > MAX_LINE_BYTES {
-            return Err(format!("longer than {MAX_LINE_BYTES} bytes"));
-        }
-        let line = std::str::from_utf8(line).map_err(|error| format!("not UTF-8: {error}"))?;
-        self.fields.clear(format.schema.fields().len());
-        match &format.lines {
-            LineFormat::Json(json) => json.read(line, &format.wanted, &mut self.fields),
-            LineFormat::Text(text) => text.read(line, &format.wanted, &mut self.fields),
-        }
-    }
-
-    fn flush(&mut self, format: &RowFormat) -> Result<()> {
-        if self.rows == 0 {
-            return Ok(());
-        }
-        let convert = CastOptions { safe: true, ..CastOptions::default() };
-        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.columns.len());
-        for (column, field) in self.columns.iter_mut().zip(format.schema.fields()) {
-            arrays.push(cast_with_options(&column.finish(), field.data_type(), &convert)?);
-        }
-        let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
-        self.ready.push_back(RecordBatch::try_new_with_options(Arc::clone(&format.schema), arrays, &options)?);
-        self.rows = 0;
-        Ok(())
-    }
+    Ok(())
 }

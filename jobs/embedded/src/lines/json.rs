@@ -2,14 +2,22 @@
 
 use std::fmt;
 
-use anyhow::Result;
-use meterlake_core::catalog::{Column, Parameters, StorageFormat};
+use meterlake_core::catalog::{Column, StorageFormat};
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::openx::{self, Key, Value};
-use super::{Fields, Malformed, OnMalformed};
+use super::{Fields, Malformed};
+
+/// What becomes of a line that is no record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnMalformed {
+    /// It is a row of NULLs.
+    Nulls,
+    /// The statement fails.
+    Fail,
+}
 
 /// Which keys belong to which columns.
 #[derive(Debug, Clone)]
@@ -18,51 +26,38 @@ pub(crate) struct JsonLines {
     keys: Vec<String>,
     case_insensitive: bool,
     pub(super) on_malformed: OnMalformed,
-    /// Lines that are no JSON are read as OpenX reads them.
+    /// Lines are read as OpenX reads them, else as Hive does.
     as_openx: bool,
 }
 
 impl JsonLines {
-    /// Takes the SerDe's settings `mapping.<column>` and `case.insensitive`.
-    pub(crate) fn new(columns: &[&Column], parameters: &Parameters) -> Result<Self> {
-        let key =
-            |column: &&Column| parameters.get(&format!("mapping.{}", column.name)).unwrap_or(&column.name).clone();
-        let case_insensitive = parameters.get("case.insensitive").is_none_or(|text| text != "false");
-        let keys = columns.iter().map(key).collect();
-        Ok(Self { keys, case_insensitive, on_malformed: OnMalformed::Skip, as_openx: false })
-    }
-
-    /// Makes of a malformed line what Athena makes of it, and a record of one that OpenX can read.
-    pub(super) fn like_athena(mut self, format: &StorageFormat) -> Self {
-        let ignore = format.serde_parameters.get("ignore.malformed.json");
-        let is_ignored = ignore.is_some_and(|text| text.eq_ignore_ascii_case("true"));
-        self.on_malformed = if is_ignored { OnMalformed::Nulls } else { OnMalformed::Fail };
-        self.as_openx = format.serde.starts_with("org.openx.");
-        self
+    /// Takes the SerDe's settings `mapping.<column>`, `case.insensitive` and `ignore.malformed.json`.
+    pub(crate) fn new(columns: &[&Column], format: &StorageFormat) -> Self {
+        let setting = |key: &str| format.serde_parameters.get(key);
+        let key = |column: &&Column| setting(&format!("mapping.{}", column.name)).unwrap_or(&column.name).clone();
+        let ignores = setting("ignore.malformed.json").is_some_and(|text| text.eq_ignore_ascii_case("true"));
+        Self {
+            keys: columns.iter().map(key).collect(),
+            case_insensitive: setting("case.insensitive").is_none_or(|text| text != "false"),
+            on_malformed: if ignores { OnMalformed::Nulls } else { OnMalformed::Fail },
+            as_openx: format.serde.starts_with("org.openx."),
+        }
     }
 
     /// Reads a line's object; `wanted[column]` says where the column's value goes, if anywhere.
     ///
-    /// A string's value is its text, `null` is NULL, and anything else is its JSON text, so that numbers stay exact.
-    /// An object in which no column of the table has a value is no record: Athena cannot tell it from a malformed line.
+    /// To Hive, a string's value is its text, `null` is NULL, and anything else is its JSON text.
     pub(super) fn read(&self, line: &str, wanted: &[Option<usize>], fields: &mut Fields) -> Result<(), Malformed> {
-        let mut deserializer = serde_json::Deserializer::from_str(line);
-        let mut reader = ObjectReader { format: self, wanted, fields, next: 0, has_value: false };
-        let read = deserializer.deserialize_map(&mut reader).and_then(|()| deserializer.end());
-        let has_value = reader.has_value;
-        match read {
-            Err(_) if self.as_openx => self.read_as_openx(line, wanted, fields),
-            Err(error) => Err(error.to_string()),
-            Ok(()) if !has_value && self.on_malformed == OnMalformed::Skip => {
-                Err("no column of the table has a value".to_owned())
-            }
-            Ok(()) => Ok(()),
+        if self.as_openx {
+            return self.read_as_openx(line, wanted, fields);
         }
+        let mut deserializer = serde_json::Deserializer::from_str(line);
+        let mut reader = ObjectReader { format: self, wanted, fields, next: 0 };
+        let read = deserializer.deserialize_map(&mut reader).and_then(|()| deserializer.end());
+        read.map_err(|error| error.to_string())
     }
 
-    /// A line that is no JSON may still be a record to OpenX.
     fn read_as_openx(&self, line: &str, wanted: &[Option<usize>], fields: &mut Fields) -> Result<(), Malformed> {
-        fields.clear(wanted.iter().flatten().count());
         openx::read(line, |key, value| {
             let column = match key {
                 Key::Name(name) => self.column_of(name, 0),
@@ -71,7 +66,8 @@ impl JsonLines {
             let Some(Some(at)) = column.and_then(|column| wanted.get(column)) else { return };
             match value {
                 Value::Null => fields.set(*at, None),
-                Value::Text(text) => fields.set(*at, Some(&text)),
+                Value::String(text) => fields.set(*at, Some(&text)),
+                Value::Other(text) => fields.set(*at, Some(&text)),
             }
         })
     }
@@ -90,7 +86,6 @@ struct ObjectReader<'a> {
     wanted: &'a [Option<usize>],
     fields: &'a mut Fields,
     next: usize,
-    has_value: bool,
 }
 
 impl<'de> Visitor<'de> for &mut ObjectReader<'_> {
@@ -109,7 +104,6 @@ impl<'de> Visitor<'de> for &mut ObjectReader<'_> {
             self.next = column + 1;
             let raw = map.next_value::<&RawValue>()?.get();
             let is_null = raw == "null";
-            self.has_value |= !is_null;
             let Some(at) = self.wanted[column] else { continue };
             match raw.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
                 Some(text) if text.contains('\\') => {
@@ -161,7 +155,13 @@ mod tests {
             data_type: "string".to_owned(),
             comment: None,
         });
-        let format = JsonLines::new(&columns.iter().collect::<Vec<_>>(), &Parameters::new()).unwrap();
+        let format = StorageFormat {
+            input_format: String::new(),
+            output_format: String::new(),
+            serde: "org.apache.hive.hcatalog.data.JsonSerDe".to_owned(),
+            serde_parameters: Default::default(),
+        };
+        let format = JsonLines::new(&columns.iter().collect::<Vec<_>>(), &format);
         let mut fields = Fields::default();
         fields.clear(3);
         format.read(line, &[Some(0), Some(1), Some(2)], &mut fields)?;
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_of_the_table_is_malformed() {
+    fn what_is_no_object_is_malformed() {
         for line in [
             "{",
             r#"{"status": -}"#,
@@ -203,9 +203,6 @@ mod tests {
             "1",
             "\"x\"",
             "null",
-            "{}",
-            r#"{"x": 1}"#,
-            r#"{"status": null}"#,
             r#"{"status": 1,}"#,
             r#"{'status': 1}"#,
         ] {

@@ -1,19 +1,20 @@
 //! Tables of lines: JSON and delimited text, plain or GZIP, read as a stream.
 //!
-//! A line that is no record is skipped, counted, and kept with its object and line number; a blank line is nothing.
-//! Where the engine stands in for Athena, such lines are what Athena makes of them.
+//! Every line is a row, blank ones too, as in Trino. Texts of delimited lines are views of the bytes that were read.
 
+mod column;
+mod compression;
 mod decoder;
 mod json;
-mod log;
 mod openx;
+mod rows;
 mod source;
 mod text;
+mod utf8;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use log::ReadLog;
 pub(crate) use source::LineSource;
 
 use anyhow::{Result, bail};
@@ -31,11 +32,8 @@ pub(crate) enum LineFormat {
     Text(TextLines),
 }
 
-/// The longest line that is read, in bytes; a longer one is malformed. Firehose's records end at 1,000 KiB.
-const MAX_LINE_BYTES: usize = 16 << 20;
-
-/// How much of a malformed line is kept, in bytes.
-const KEPT_LINE_BYTES: usize = 64 << 10;
+/// The longest line that is read, in bytes. Athena reads no row over 32 MB.
+const MAX_LINE_BYTES: usize = 24 << 20;
 
 impl LineFormat {
     /// The format of a table whose objects are lines; `None` if they are not.
@@ -46,39 +44,12 @@ impl LineFormat {
         let serde = table.format.serde.rsplit('.').next().unwrap_or_default();
         let columns: Vec<&Column> = table.columns.iter().collect();
         Ok(Some(match serde {
-            "JsonSerDe" => Self::Json(JsonLines::new(&columns, &table.format.serde_parameters)?),
+            "JsonSerDe" => Self::Json(JsonLines::new(&columns, &table.format)),
             "LazySimpleSerDe" => Self::Text(TextLines::new(&table.format.serde_parameters)?),
             "ParquetHiveSerDe" => return Ok(None),
             _ => bail!("the embedded engine does not read the SerDe {} of {}", table.format.serde, table.name),
         }))
     }
-
-    /// The same, and what is no record becomes what Athena makes of it.
-    pub(crate) fn like_athena(self, table: &Table) -> Self {
-        match self {
-            Self::Json(json) => Self::Json(json.like_athena(&table.format)),
-            // Every line is a record.
-            Self::Text(text) => Self::Text(text),
-        }
-    }
-
-    fn on_malformed(&self) -> OnMalformed {
-        match self {
-            Self::Json(json) => json.on_malformed,
-            Self::Text(_) => OnMalformed::Skip,
-        }
-    }
-}
-
-/// What becomes of a line that is no record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum OnMalformed {
-    /// It is left out.
-    Skip,
-    /// It is a row of NULLs, and so is a blank line.
-    Nulls,
-    /// The statement fails. A blank line is a row of NULLs.
-    Fail,
 }
 
 /// Why a line is no record; a few words.

@@ -10,11 +10,24 @@ use super::Malformed;
 /// The deepest nesting that is read, as in `serde_json`.
 const DEEPEST: usize = 128;
 
-/// A value: an object or a list is its text.
+/// A value of an object or a list.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Value<'a> {
     Null,
-    Text(Cow<'a, str>),
+    String(Cow<'a, str>),
+    /// A number, a boolean, an object or a list, printed as JSON.
+    Other(String),
+}
+
+impl Value<'_> {
+    /// Prints the value within another one.
+    fn print(&self, json: &mut String) {
+        match self {
+            Self::Null => json.push_str("null"),
+            Self::String(text) => quote(text, json),
+            Self::Other(text) => json.push_str(text),
+        }
+    }
 }
 
 /// Whom a value belongs to.
@@ -28,7 +41,9 @@ pub(super) enum Key<'a> {
 
 /// Reads a line; gives each value to `on_value`.
 pub(super) fn read<'a>(line: &'a str, mut on_value: impl FnMut(Key<'_>, Value<'a>)) -> Result<(), Malformed> {
-    let mut reader = Reader { text: line.trim(), at: 0, depth: 0 };
+    // Java's `trim` takes all of them off, NUL too.
+    let text = line.trim_matches(|character| character <= ' ');
+    let mut reader = Reader { text, at: 0, depth: 0 };
     match reader.next()? {
         Some('{') => reader.object(&mut |name, value| on_value(Key::Name(name), value)),
         Some('[') => reader.list(&mut |place, value| on_value(Key::Place(place), value)),
@@ -80,7 +95,11 @@ impl<'a> Reader<'a> {
             None => {}
         }
         loop {
-            let Value::Text(name) = self.value()? else { return Err(self.error("a name is null")) };
+            let name = match self.value()? {
+                Value::String(name) => name,
+                Value::Other(name) => Cow::Owned(name),
+                Value::Null => return Err(self.error("a name is null")),
+            };
             match self.next()? {
                 Some('=') if self.rest().starts_with('>') => self.at += 1,
                 Some(':' | '=') => {}
@@ -128,25 +147,53 @@ impl<'a> Reader<'a> {
     }
 
     fn value(&mut self) -> Result<Value<'a>, Malformed> {
-        let start = match self.next()? {
-            None => return Err(self.error("a value is missing")),
-            Some(quote @ ('"' | '\'')) => return self.quoted(quote).map(Value::Text),
-            Some('{') => {
-                let start = self.at - 1;
-                self.object(&mut |_, _| {})?;
-                start
-            }
-            Some('[') => {
-                let start = self.at - 1;
-                self.list(&mut |_, _| {})?;
-                start
-            }
+        match self.next()? {
+            None => Err(self.error("a value is missing")),
+            Some(quote @ ('"' | '\'')) => self.quoted(quote).map(Value::String),
+            Some('{') => self.printed_object().map(Value::Other),
+            Some('[') => self.printed_list().map(Value::Other),
             Some(character) => {
                 self.back(character);
-                return self.literal();
+                self.literal()
             }
-        };
-        Ok(Value::Text(Cow::Borrowed(&self.text[start..self.at])))
+        }
+    }
+
+    /// What follows on `{`, printed without blanks. A name that comes twice has its first place and its last value.
+    fn printed_object(&mut self) -> Result<String, Malformed> {
+        let mut members: Vec<(String, String)> = Vec::new();
+        self.object(&mut |name, value| {
+            let mut json = String::new();
+            value.print(&mut json);
+            match members.iter_mut().find(|(other, _)| other == name) {
+                Some(member) => member.1 = json,
+                None => members.push((name.to_owned(), json)),
+            }
+        })?;
+        let mut json = String::from("{");
+        for (at, (name, value)) in members.iter().enumerate() {
+            if at > 0 {
+                json.push(',');
+            }
+            quote(name, &mut json);
+            json.push(':');
+            json.push_str(value);
+        }
+        json.push('}');
+        Ok(json)
+    }
+
+    /// What follows on `[`, printed without blanks.
+    fn printed_list(&mut self) -> Result<String, Malformed> {
+        let mut json = String::from("[");
+        self.list(&mut |place, value| {
+            if place > 0 {
+                json.push(',');
+            }
+            value.print(&mut json);
+        })?;
+        json.push(']');
+        Ok(json)
     }
 
     /// What follows on a quote, up to the next one.
@@ -168,7 +215,7 @@ impl<'a> Reader<'a> {
         Err(self.error("a string has no end"))
     }
 
-    /// A string without quotes, or NULL.
+    /// A value without quotes: a number, a boolean, NULL, and anything else is a string.
     fn literal(&mut self) -> Result<Value<'a>, Malformed> {
         let rest = self.rest();
         let ends = [' ', '\r', '\n', '\t', '\u{c}', '{', '}', '[', ']', '/', '\\', ':', ',', '=', ';', '#'];
@@ -180,7 +227,10 @@ impl<'a> Reader<'a> {
         if literal.eq_ignore_ascii_case("null") {
             return Ok(Value::Null);
         }
-        Ok(Value::Text(Cow::Borrowed(literal)))
+        if literal.eq_ignore_ascii_case("true") || literal.eq_ignore_ascii_case("false") {
+            return Ok(Value::Other(literal.to_ascii_lowercase()));
+        }
+        Ok(number(literal).map_or(Value::String(Cow::Borrowed(literal)), Value::Other))
     }
 
     fn enter(&mut self) -> Result<(), Malformed> {
@@ -188,7 +238,7 @@ impl<'a> Reader<'a> {
         if self.depth > DEEPEST { Err(self.error("it is nested too deeply")) } else { Ok(()) }
     }
 
-    /// Never fails; it ends what may.
+    /// Never fails; it gives what its callers give.
     fn leave(&mut self) -> Result<(), Malformed> {
         self.depth -= 1;
         Ok(())
@@ -218,14 +268,89 @@ fn unescape(text: &str) -> Option<String> {
                 'r' => '\r',
                 'f' => '\u{c}',
                 'a' => '\u{7}',
-                'v' => '\u{b}',
+                // OpenX takes it for a tab.
+                'v' => '\t',
                 other => other,
             },
             plain => plain,
         };
         units.extend_from_slice(character.encode_utf16(&mut [0; 2]));
     }
-    Some(String::from_utf16_lossy(&units))
+    // Half of a surrogate pair is no character; Java prints `?`.
+    Some(char::decode_utf16(units).map(|character| character.unwrap_or('?')).collect())
+}
+
+/// Prints a string as org.json does.
+fn quote(text: &str, json: &mut String) {
+    json.push('"');
+    let mut previous = '\0';
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => json.extend(['\\', character]),
+            '/' if previous == '<' => json.push_str("\\/"),
+            '\u{8}' => json.push_str("\\b"),
+            '\t' => json.push_str("\\t"),
+            '\n' => json.push_str("\\n"),
+            '\u{c}' => json.push_str("\\f"),
+            '\r' => json.push_str("\\r"),
+            '\0'..' ' | '\u{80}'..'\u{a0}' | '\u{2000}'..'\u{2100}' => {
+                json.push_str(&format!("\\u{:04x}", u32::from(character)));
+            }
+            _ => json.push(character),
+        }
+        previous = character;
+    }
+    json.push('"');
+}
+
+/// A number as Java prints it; `None` if the literal is none. A leading zero makes it octal, and `0x` hexadecimal.
+fn number(literal: &str) -> Option<String> {
+    let hexadecimal = literal.strip_prefix("0x").or_else(|| literal.strip_prefix("0X"));
+    let octal = literal.strip_prefix('0').filter(|digits| !digits.is_empty());
+    if let Some(value) = hexadecimal.and_then(|digits| i64::from_str_radix(digits, 16).ok()) {
+        return Some(value.to_string());
+    }
+    if let Some(value) = octal.and_then(|digits| i64::from_str_radix(digits, 8).ok()) {
+        return Some(value.to_string());
+    }
+    decimal(literal)
+}
+
+/// A decimal number in the form of Java's `BigDecimal`: digits, a scale, and an exponent where the scale does not do.
+fn decimal(literal: &str) -> Option<String> {
+    let (is_negative, unsigned) = match literal.strip_prefix('-') {
+        Some(unsigned) => (true, unsigned),
+        None => (false, literal.strip_prefix('+').unwrap_or(literal)),
+    };
+    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, i64::from(exponent.parse::<i32>().ok()?)),
+        None => (unsigned, 0),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let all = format!("{whole}{fraction}");
+    if all.is_empty() || !all.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let digits = match all.trim_start_matches('0') {
+        "" => "0",
+        digits => digits,
+    };
+    let scale = i64::try_from(fraction.len()).ok()? - exponent;
+    let last = i64::try_from(digits.len()).ok()? - 1;
+    let sign = if is_negative && digits != "0" { "-" } else { "" };
+    let adjusted = last - scale;
+    Some(if scale == 0 {
+        format!("{sign}{digits}")
+    } else if scale > 0 && adjusted >= -6 {
+        let padded = format!("{digits:0>width$}", width = usize::try_from(scale).ok()? + 1);
+        let (whole, fraction) = padded.split_at(padded.len() - usize::try_from(scale).ok()?);
+        format!("{sign}{whole}.{fraction}")
+    } else {
+        let (first, others) = digits.split_at(1);
+        let point = if others.is_empty() { "" } else { "." };
+        let exponent = if adjusted == 0 { String::new() } else { format!("E{adjusted:+}") };
+        format!("{sign}{first}{point}{others}{exponent}")
+    })
 }
 
 #[cfg(test)]
@@ -242,7 +367,8 @@ mod tests {
             };
             let value = match value {
                 Value::Null => "-".to_owned(),
-                Value::Text(text) => format!("`{text}`"),
+                Value::String(text) => format!("`{text}`"),
+                Value::Other(text) => format!("`{text}`"),
             };
             values.push(format!("{key}={value}"));
         })?;
@@ -250,22 +376,82 @@ mod tests {
     }
 
     #[test]
-    fn much_is_read_that_is_no_json() {
+    fn lines_are_read_as_trino_reads_them() {
         for (line, expected) in [
             (r#"{"status": -, "user": "-"}"#, vec!["status=`-`", "user=`-`"]),
             ("{'a': 'it\\'s', b: x}", vec!["a=`it's`", "b=`x`"]),
             ("{a=1; b=>2, \"c\":NULL}", vec!["a=`1`", "b=`2`", "c=-"]),
             (r#"{"a": 1} {"a": 2}"#, vec!["a=`1`"]),
-            (r#"{"a": {"b": [1, {}]}, "c": []} // so"#, vec![r#"a=`{"b": [1, {}]}`"#, "c=`[]`"]),
+            (r#"{"a":"1"}}"#, vec!["a=`1`"]),
             ("{/* 1 */ a: # 2\n 3}", vec!["a=`3`"]),
             (r#"{"a": "\ud83d\ude00 \u00e9\n\"x\""}"#, vec!["a=`😀 é\n\"x\"`"]),
+            (r#"{"a":"\ud800","b":"\udc00x","c":"\q\a\v\0"}"#, vec!["a=`?`", "b=`?x`", "c=`q\u{7}\t0`"]),
+            ("{\"a\":\"x\ty\u{1}z\0\"}", vec!["a=`x\ty\u{1}z\0`"]),
+            ("\0\0 {\"a\":\"x\"}", vec!["a=`x`"]),
+            ("\u{1}{\"a\":1}", vec!["a=`1`"]),
             ("[1,,'b',]", vec!["0=`1`", "1=-", "2=`b`", "3=-"]),
+            (r#"[ "x" , 1, {"k" : 1} ]"#, vec!["0=`x`", "1=`1`", r#"2=`{"k":1}`"#]),
+            (r#"{"a":True,"b":null,"c":"null"}"#, vec!["a=`true`", "b=-", "c=`null`"]),
             ("{}", vec![]),
             ("", vec![]),
             ("no JSON", vec![]),
+            ("\u{a0}{\"a\":1}", vec![]),
             ("\"x\"", vec![]),
         ] {
             assert_eq!(values(line).unwrap(), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_printed_as_java_prints_them() {
+        for (written, printed) in [
+            ("0200", "128"),
+            ("007", "7"),
+            ("00", "0"),
+            ("08", "8"),
+            ("-0200", "-200"),
+            ("0x1F", "31"),
+            ("-0x1F", "-0x1F"),
+            ("0xG", "0xG"),
+            ("1.675146135165e12", "1675146135165"),
+            ("1e3", "1E+3"),
+            ("1E-7", "1E-7"),
+            ("0.0000001", "1E-7"),
+            ("0.1e-7", "1E-8"),
+            ("-0", "0"),
+            ("-0.0", "0.0"),
+            ("1.50", "1.50"),
+            ("100.0", "100.0"),
+            ("1.0e2", "1.0E+2"),
+            ("1.10e1", "11.0"),
+            ("123e0", "123"),
+            ("0e5", "0E+5"),
+            ("1e-400", "1E-400"),
+            (".5", "0.5"),
+            ("5.", "5"),
+            ("+5", "5"),
+            ("12345678901234567890123", "12345678901234567890123"),
+            ("0777777777777777777777777", "777777777777777777777777"),
+            ("NaN", "NaN"),
+            ("5L", "5L"),
+            ("1.2.3", "1.2.3"),
+            ("--1", "--1"),
+        ] {
+            assert_eq!(values(&format!("{{a: {written}}}")).unwrap(), [format!("a=`{printed}`")], "{written}");
+        }
+    }
+
+    #[test]
+    fn nested_values_are_printed_anew() {
+        for (written, printed) in [
+            (r#"{ "k" : 1 , "l" : [ 1 , 2.0 , "x\ny" , null , true ] }"#, r#"{"k":1,"l":[1,2.0,"x\ny",null,true]}"#),
+            (r#"{k:-, "l":"\u00e9/"}"#, r#"{"k":"-","l":"é/"}"#),
+            (r#"{"k":"a\"b","l":"</x>","m":1e3,"n":0200}"#, r#"{"k":"a\"b","l":"<\/x>","m":1E+3,"n":128}"#),
+            (r#"[1,2,[3,{"x":1e3}]]"#, r#"[1,2,[3,{"x":1E+3}]]"#),
+            ("{}", "{}"),
+            ("[]", "[]"),
+        ] {
+            assert_eq!(values(&format!("{{a: {written}}}")).unwrap(), [format!("a=`{printed}`")], "{written}");
         }
     }
 

@@ -1,10 +1,10 @@
 //! DataFusion's view of objects of lines.
 
 use std::fs::File;
-use std::io::Read;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
+use bytes::{Buf, Bytes};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::listing::PartitionedFile;
@@ -20,11 +20,9 @@ use futures::{StreamExt, TryStreamExt};
 use meterlake_core::location::Location;
 use object_store::{GetResultPayload, ObjectStore, ObjectStoreExt};
 
-use super::decoder::{Decoder, RowFormat};
-use super::{LineFormat, ReadLog};
-
-/// Bytes read from a local file at a time.
-const CHUNK_BYTES: usize = 256 << 10;
+use super::LineFormat;
+use super::decoder::Decoder;
+use super::rows::RowFormat;
 
 /// Reads objects of lines for a scan.
 #[derive(Clone)]
@@ -34,19 +32,17 @@ pub(crate) struct LineSource {
     projection: SplitProjection,
     batch_size: usize,
     metrics: ExecutionPlanMetricsSet,
-    log: Arc<ReadLog>,
 }
 
 impl LineSource {
-    /// A source for a table with this schema; what is read is noted in `log`.
-    pub(crate) fn new(lines: LineFormat, table_schema: TableSchema, log: Arc<ReadLog>) -> Self {
+    /// A source for a table with this schema.
+    pub(crate) fn new(lines: LineFormat, table_schema: TableSchema) -> Self {
         Self {
             lines,
             projection: SplitProjection::unprojected(&table_schema),
             table_schema,
             batch_size: 8192,
             metrics: ExecutionPlanMetricsSet::new(),
-            log,
         }
     }
 }
@@ -69,7 +65,7 @@ impl FileSource for LineSource {
             schema: Arc::new(file_schema.project(&self.projection.file_indices)?),
             batch_size: self.batch_size,
         };
-        let opener = Arc::new(LineOpener { format: Arc::new(format), store, log: Arc::clone(&self.log) });
+        let opener = Arc::new(LineOpener { format: Arc::new(format), store });
         ProjectionOpener::try_new(self.projection.clone(), opener, file_schema)
     }
 
@@ -99,7 +95,7 @@ impl FileSource for LineSource {
         "lines"
     }
 
-    /// An object is read from its start, because its lines are numbered.
+    /// An object is read from its start, because a part of GZIP data says nothing.
     fn supports_repartitioning(&self) -> bool {
         false
     }
@@ -115,41 +111,42 @@ impl FileSource for LineSource {
 struct LineOpener {
     format: Arc<RowFormat>,
     store: Arc<dyn ObjectStore>,
-    log: Arc<ReadLog>,
 }
 
 impl FileOpener for LineOpener {
     fn open(&self, file: PartitionedFile) -> PlanResult<FileOpenFuture> {
         let location = file.extension::<Location>().cloned();
         let location = location.ok_or_else(|| DataFusionError::Internal("a file without a location".to_owned()))?;
-        let decoder = Decoder::new(Arc::clone(&self.format), self.log.object(&location));
-        let store = Arc::clone(&self.store);
+        let (format, store) = (Arc::clone(&self.format), Arc::clone(&self.store));
         Ok(Box::pin(async move {
+            let name = location.name().to_owned();
             let named = move |error: anyhow::Error| {
                 DataFusionError::External(error.context(format!("cannot read {location}")).into())
             };
-            let chunks = match store.get(&file.object_meta.location).await {
+            let decoder = Decoder::new(format, &name).map_err(&named)?;
+            let bytes = match store.get(&file.object_meta.location).await {
                 Ok(object) => match object.payload {
-                    GetResultPayload::File(file, _) => Chunks::File(file, vec![0; CHUNK_BYTES]),
-                    GetResultPayload::Stream(stream) => Chunks::Stream(stream),
+                    GetResultPayload::File(file, _) => ObjectBytes::File(file),
+                    GetResultPayload::Stream(stream) => ObjectBytes::Stream(stream, Bytes::new()),
                 },
                 Err(error) => return Err(named(anyhow!(error))),
             };
-            Ok(rows(Reading { decoder, chunks: Some(chunks) }).map_err(named).boxed())
+            Ok(rows(Reading { decoder, bytes: Some(bytes) }).map_err(named).boxed())
         }))
     }
 }
 
 /// An object's bytes as they come.
-enum Chunks {
-    File(File, Vec<u8>),
-    Stream(BoxStream<'static, object_store::Result<bytes::Bytes>>),
+enum ObjectBytes {
+    File(File),
+    /// What is to come, and what came and was not read.
+    Stream(BoxStream<'static, object_store::Result<Bytes>>, Bytes),
 }
 
 struct Reading {
     decoder: Decoder,
     /// `None` once the object has ended.
-    chunks: Option<Chunks>,
+    bytes: Option<ObjectBytes>,
 }
 
 fn rows(reading: Reading) -> BoxStream<'static, Result<RecordBatch>> {
@@ -158,16 +155,16 @@ fn rows(reading: Reading) -> BoxStream<'static, Result<RecordBatch>> {
             if let Some(batch) = reading.decoder.take() {
                 return Ok(Some((batch, reading)));
             }
-            let Some(chunks) = &mut reading.chunks else { return Ok(None) };
-            let is_over = match chunks {
-                Chunks::File(file, buffer) => {
-                    let length = file.read(buffer)?;
-                    reading.decoder.push(&buffer[..length])?;
-                    length == 0
+            let is_over = match &mut reading.bytes {
+                None => return Ok(None),
+                Some(ObjectBytes::File(file)) => reading.decoder.read(file)? == 0,
+                Some(ObjectBytes::Stream(_, came)) if came.has_remaining() => {
+                    reading.decoder.read(&mut came.reader())?;
+                    false
                 }
-                Chunks::Stream(stream) => match stream.next().await {
+                Some(ObjectBytes::Stream(stream, came)) => match stream.next().await {
                     Some(chunk) => {
-                        reading.decoder.push(&chunk.context("the transfer broke off")?)?;
+                        *came = chunk.context("the transfer broke off")?;
                         false
                     }
                     None => true,
@@ -175,7 +172,7 @@ fn rows(reading: Reading) -> BoxStream<'static, Result<RecordBatch>> {
             };
             if is_over {
                 reading.decoder.finish()?;
-                reading.chunks = None;
+                reading.bytes = None;
             }
         }
     })

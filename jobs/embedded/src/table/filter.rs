@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray};
+use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, StringArray};
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use datafusion::catalog::Session;
 use datafusion::common::cast::as_boolean_array;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result as PlanResult;
 use datafusion::logical_expr::expr_rewriter::unnormalize_col;
@@ -14,12 +15,30 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use meterlake_core::catalog::{Partition, PartitionFilter};
 
-/// Whether a filter speaks of partition keys only, so that it is settled when the partitions are chosen.
-pub(super) fn is_settled_by(filter: &Expr, keys: &Schema) -> bool {
+/// Whether a filter speaks of these columns only, so that it is settled when partitions and objects are chosen.
+pub(super) fn is_settled_by(filter: &Expr, beside: &Schema) -> bool {
     let columns = filter.column_refs();
     !columns.is_empty()
         && !filter.is_volatile()
-        && columns.iter().all(|column| keys.column_with_name(&column.name).is_some())
+        && !asks_others(filter)
+        && columns.iter().all(|column| beside.column_with_name(&column.name).is_some())
+}
+
+/// Whether a filter has a part that another plan answers.
+fn asks_others(filter: &Expr) -> bool {
+    let mut asks = false;
+    let walked = filter.apply(|part| {
+        asks |= matches!(
+            part,
+            Expr::ScalarSubquery(_)
+                | Expr::InSubquery(_)
+                | Expr::Exists(_)
+                | Expr::SetComparison(_)
+                | Expr::OuterReferenceColumn(..)
+        );
+        Ok(if asks { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    asks || walked.is_err()
 }
 
 /// The ranges of integer keys that filters imply, for the catalog to look up; what cannot be said so is left out.
@@ -73,6 +92,22 @@ pub(super) fn values(partitions: &[Partition], keys: &SchemaRef) -> PlanResult<R
     };
     let columns = keys.fields().iter().enumerate().map(column).collect::<PlanResult<Vec<_>>>()?;
     Ok(RecordBatch::try_new(Arc::clone(keys), columns)?)
+}
+
+/// The columns beside the objects of one partition, a row an object: the values of its keys and, where the columns have
+/// it, the object's path.
+pub(super) fn beside_objects<'a>(
+    keys: &[ScalarValue],
+    paths: impl ExactSizeIterator<Item = &'a str>,
+    beside: &SchemaRef,
+) -> PlanResult<RecordBatch> {
+    let count = paths.len();
+    let mut columns = keys.iter().map(|key| key.to_array_of_size(count)).collect::<PlanResult<Vec<_>>>()?;
+    if beside.fields().len() > columns.len() {
+        columns.push(Arc::new(StringArray::from_iter_values(paths)));
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(count));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(beside), columns, &options)?)
 }
 
 /// For each row of `values`, whether it passes the filters.

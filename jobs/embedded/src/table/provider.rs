@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use anyhow::Result;
 use async_trait::async_trait;
@@ -26,7 +27,7 @@ use meterlake_core::store::Object;
 use object_store::ObjectMeta;
 
 use super::Reader;
-use super::filter::{catalog_filter, is_settled_by, passing, values};
+use super::filter::{beside_objects, catalog_filter, is_settled_by, passing, values};
 use crate::dialect::PATH_COLUMN;
 use crate::lines::{LineFormat, LineSource};
 use crate::objects::{list, object_path};
@@ -40,6 +41,8 @@ pub(crate) struct HiveTable {
     lines: Option<LineFormat>,
     /// The partition keys, typed.
     keys: SchemaRef,
+    /// The columns that lie beside the objects: the keys and, where a query shows it, `"$path"`.
+    beside: SchemaRef,
     schema: TableSchema,
 }
 
@@ -52,17 +55,21 @@ impl HiveTable {
             };
             columns.iter().map(field).collect()
         };
+        let lines = LineFormat::of(&table)?;
+        let mut columns = fields(&table.columns)?;
+        if let Some(LineFormat::Text(_)) = lines {
+            columns = columns.into_iter().map(as_view).collect();
+        }
         let keys = fields(&table.partition_keys)?;
         let mut beside = keys.clone();
         if reader.shows_path {
             beside.push(Arc::new(Field::new(PATH_COLUMN, DataType::Utf8, true)));
         }
-        let columns = Arc::new(Schema::new(fields(&table.columns)?));
         Ok(Self {
-            lines: LineFormat::of(&table)?
-                .map(|lines| if reader.like_athena { lines.like_athena(&table) } else { lines }),
+            lines,
             keys: Arc::new(Schema::new(keys)),
-            schema: TableSchema::builder(columns).with_table_partition_cols(beside).build(),
+            beside: Arc::new(Schema::new(beside.clone())),
+            schema: TableSchema::builder(Arc::new(Schema::new(columns))).with_table_partition_cols(beside).build(),
             table,
             reader,
         })
@@ -88,6 +95,35 @@ impl HiveTable {
         Ok(folders)
     }
 
+    /// The objects to read, each with the values of the columns that lie beside it, by the store they lie in.
+    async fn objects(
+        &self,
+        state: &dyn Session,
+        filters: &[Expr],
+    ) -> PlanResult<BTreeMap<String, (ObjectStoreUrl, Vec<PartitionedFile>)>> {
+        // An object that no row of is wanted must not fail the query, so it is never opened.
+        let by_path: Vec<Expr> =
+            filters.iter().filter(|filter| is_settled_by(filter, &self.beside)).cloned().collect();
+        let mut files: BTreeMap<String, (ObjectStoreUrl, Vec<PartitionedFile>)> = BTreeMap::new();
+        for (folder, keys) in self.folders(state, filters).await? {
+            let url = self.reader.objects.url(&folder).await.map_err(external)?;
+            let mut listed = list(&self.reader.objects, &*self.reader.store, &folder).await.map_err(external)?;
+            listed.retain(|object| object.size > 0 && !object.is_hidden_in(&folder));
+            if listed.is_empty() {
+                continue;
+            }
+            let paths = listed.iter().map(|object| object.location.as_str());
+            let passing = passing(state, &by_path, &beside_objects(&keys, paths, &self.beside)?)?;
+            let files = &mut files.entry(url.to_string()).or_insert_with(|| (url, Vec::new())).1;
+            for (object, _) in listed.iter().zip(passing).filter(|(_, passes)| *passes) {
+                self.reader.scanned.fetch_add(object.size, Ordering::Relaxed);
+                files.push(self.file(object, keys.clone())?);
+            }
+        }
+        files.retain(|_, (_, files)| !files.is_empty());
+        Ok(files)
+    }
+
     fn file(&self, object: &Object, mut beside: Vec<ScalarValue>) -> PlanResult<PartitionedFile> {
         if self.reader.shows_path {
             beside.push(ScalarValue::from(object.location.as_str()));
@@ -104,7 +140,7 @@ impl HiveTable {
 
     fn source(&self) -> Arc<dyn FileSource> {
         match &self.lines {
-            Some(lines) => Arc::new(LineSource::new(lines.clone(), self.schema.clone(), Arc::clone(&self.reader.log))),
+            Some(lines) => Arc::new(LineSource::new(lines.clone(), self.schema.clone())),
             None => Arc::new(ParquetSource::new(self.schema.clone())),
         }
     }
@@ -127,7 +163,7 @@ impl TableProvider for HiveTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> PlanResult<Vec<TableProviderFilterPushDown>> {
-        let settle = |filter: &&Expr| match is_settled_by(filter, &self.keys) {
+        let settle = |filter: &&Expr| match is_settled_by(filter, &self.beside) {
             true => TableProviderFilterPushDown::Exact,
             false => TableProviderFilterPushDown::Unsupported,
         };
@@ -141,16 +177,7 @@ impl TableProvider for HiveTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> PlanResult<Arc<dyn ExecutionPlan>> {
-        let mut files: BTreeMap<String, (ObjectStoreUrl, Vec<PartitionedFile>)> = BTreeMap::new();
-        for (folder, beside) in self.folders(state, filters).await? {
-            let url = self.reader.objects.url(&folder).await.map_err(external)?;
-            let listed = list(&self.reader.objects, &*self.reader.store, &folder).await.map_err(external)?;
-            for object in listed.into_iter().filter(|object| !object.is_hidden_in(&folder)) {
-                self.reader.log.scan(object.size);
-                let file = self.file(&object, beside.clone())?;
-                files.entry(url.to_string()).or_insert_with(|| (url.clone(), Vec::new())).1.push(file);
-            }
-        }
+        let files = self.objects(state, filters).await?;
         let mut plans: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
         for (url, files) in files.into_values() {
             let bytes: u64 = files.iter().map(|file| file.object_meta.size).sum();
@@ -171,6 +198,14 @@ impl TableProvider for HiveTable {
             1 => Ok(plans.remove(0)),
             _ => UnionExec::try_new(plans),
         }
+    }
+}
+
+/// A text as a view, which lines give without a copy.
+fn as_view(field: FieldRef) -> FieldRef {
+    match field.data_type() {
+        DataType::Utf8 => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
+        _ => field,
     }
 }
 

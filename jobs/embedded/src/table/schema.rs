@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
@@ -11,7 +12,6 @@ use meterlake_core::names::TableName;
 use meterlake_core::store::Store;
 
 use super::HiveTable;
-use crate::lines::ReadLog;
 use crate::objects::ObjectStores;
 
 /// What reading a table takes, for one statement.
@@ -20,11 +20,10 @@ pub(crate) struct Reader {
     pub(crate) catalog: Arc<dyn Catalog>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) objects: ObjectStores,
-    pub(crate) log: Arc<ReadLog>,
+    /// Counts the bytes of all objects scanned, as stored.
+    pub(crate) scanned: Arc<AtomicU64>,
     /// Whether tables show the hidden column `"$path"`.
     pub(crate) shows_path: bool,
-    /// Whether malformed lines are what Athena makes of them.
-    pub(crate) like_athena: bool,
 }
 
 /// Athena's one catalog; any database may be asked for.

@@ -90,7 +90,6 @@ async fn the_notes_do_not_disturb_what_else_the_lake_has() {
         label: "the test's statement".to_owned(),
         sql: "SELECT count(*) FROM meterlake_schedules".to_owned(),
         database: lake.config.database.clone(),
-        malformed: None,
         token: None,
     };
     assert_eq!(lake.engine.query(&statement).await.unwrap().rows, [[Some("0".to_owned())]]);

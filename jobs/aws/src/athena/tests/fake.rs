@@ -178,7 +178,6 @@ pub(super) fn statement(sql: &str) -> Statement {
         label: "merge_hour@1".to_owned(),
         sql: sql.to_owned(),
         database: "metering".parse().unwrap(),
-        malformed: None,
         token: None,
     }
 }
