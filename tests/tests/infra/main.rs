@@ -17,3 +17,4 @@ mod removal;
 mod settings;
 mod templates;
 mod tools;
+mod watch;

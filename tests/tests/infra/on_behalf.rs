@@ -68,17 +68,18 @@ impl Lake<'_> {
     }
 
     fn tables(&self) -> Vec<Need> {
-        let (tables, folders) = (&self.config.tables, &self.config.folders);
+        let layout = self.config.layout();
+        let access_log = [&layout.raw, &layout.lines, &layout.merged, &layout.copies, &layout.malformed];
+        let billing = [&layout.usage_daily, &layout.invoices, &layout.line_items];
         let mut needs = Need::database("CreateDatabase", self.config.database.as_str());
-        for table in [&tables.raw, &tables.merged, &tables.usage_daily, &tables.invoices, &tables.line_items] {
+        for table in access_log.into_iter().chain(billing) {
             // Athena looks for a table before it creates it.
-            needs.extend(self.table("GetTable", table));
-            needs.extend(self.table("CreateTable", table));
+            needs.extend(self.table("GetTable", &table.name.table));
+            needs.extend(self.table("CreateTable", &table.name.table));
             // What a later version of the tables adds: ALTER TABLE.
-            needs.extend(self.table("UpdateTable", table));
-        }
-        // Hive looks at the place of a table that it creates.
-        for folder in [&folders.raw, &folders.merged, &folders.usage_daily, &folders.invoices] {
+            needs.extend(self.table("UpdateTable", &table.name.table));
+            // Hive looks at the place of a table that it creates.
+            let (_, folder) = table.folder.bucket_and_key().unwrap();
             needs.extend([self.list(folder), self.object("s3:GetObject", folder)]);
         }
         needs
@@ -100,10 +101,17 @@ impl Lake<'_> {
     }
 
     fn merge(&self) -> Vec<Need> {
+        let (tables, folders) = (&self.config.tables, &self.config.folders);
         let mut needs = self.staging("merge");
-        needs.extend(self.writing("merge", &self.config.folders.merged));
-        // Athena reads the hour's objects.
-        needs.push(self.object("s3:GetObject", &self.config.folders.raw));
+        needs.extend(self.writing("merge", &folders.merged));
+        // Athena reads the hour's lines, and the calls and copies of the hour before.
+        for table in [&tables.lines, &tables.merged, &tables.copies] {
+            needs.extend(self.table("GetPartitions", table));
+            needs.extend(self.table("BatchGetPartition", table));
+        }
+        for folder in [&folders.raw, &folders.merged] {
+            needs.extend([self.list(folder), self.object("s3:GetObject", folder)]);
+        }
         needs
     }
 

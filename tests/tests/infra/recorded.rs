@@ -7,24 +7,27 @@ use std::time::Duration;
 
 use athena_local::{AthenaLocal, WorkGroup, serve};
 use meterlake_aggregate::AggregateJob;
+use meterlake_core::catalog::Partition;
 use meterlake_core::config::Config;
 use meterlake_core::generation::Generation;
 use meterlake_core::lake::Lake;
+use meterlake_core::layout::{TableLayout, period_values};
 use meterlake_core::names::TableName;
-use meterlake_core::period::Period;
+use meterlake_core::period::{Hour, Period};
 use meterlake_core::run::Job;
 use meterlake_invoice::InvoiceJob;
 use meterlake_merge::MergeJob;
 use meterlake_repair::{Args as RepairArgs, RepairJob};
 use meterlake_tables::TablesJob;
 use meterlake_tests::billing::{day, draft, finalize, month};
-use meterlake_tests::calls::many_calls;
+use meterlake_tests::calls::{calls, many_calls};
 use meterlake_tests::lake::{hour, one, range, run};
 use meterlake_tests::ministack;
 use meterlake_tests::proxy::{Call, Proxy, Services};
 use tokio::net::TcpListener;
 
 const PLANS: &str = include_str!("../../../jobs/invoice/plans.example.toml");
+const NO_RECORD: &str = "no record\n";
 
 /// The services, and what was asked of them by whom.
 pub(crate) struct Recorder {
@@ -71,38 +74,44 @@ impl Recorder {
     /// From empty to final invoices, with all that can come between: late files, wrong partitions, leftovers.
     pub(crate) async fn record(mut self) -> BTreeMap<&'static str, Vec<Call>> {
         let lake = self.lake().await;
-        let raw = &lake.layout.raw;
+        let (raw, lines) = (&lake.layout.raw, &lake.layout.lines);
         let [first, second] = [hour("2023-01-31T06"), hour("2023-01-31T07")];
         for (hour, name) in [(first, "a"), (second, "b")] {
             let object = raw.folder_of(hour).join(name);
-            lake.store.write(&object, many_calls(5).as_bytes()).await.unwrap();
+            lake.store.write(&object, (many_calls(5) + NO_RECORD).as_bytes()).await.unwrap();
         }
 
         self.run::<TablesJob>("Tables", &Default::default()).await;
         self.run::<TablesJob>("Tables", &Default::default()).await;
 
         // A partition that lies elsewhere, and one that has no folder.
-        let mut elsewhere = raw.partition(first);
-        elsewhere.location = lake.layout.root.join("elsewhere");
-        lake.catalog.add_partitions(&raw.name, &[elsewhere, raw.partition(hour("2023-01-31T09"))]).await.unwrap();
+        for table in [raw, lines] {
+            let mut elsewhere = table.partition(first);
+            elsewhere.location = lake.layout.root.join("elsewhere");
+            let partitions = [elsewhere, table.partition(hour("2023-01-31T09"))];
+            lake.catalog.add_partitions(&table.name, &partitions).await.unwrap();
+        }
         self.run::<RepairJob>("Repair", &RepairArgs { full: true, ..RepairArgs::default() }).await;
         self.run::<RepairJob>("Repair", &RepairArgs { full: true, msck: true, ..RepairArgs::default() }).await;
 
-        // Merge mends its own hours and the one before: again one lies elsewhere, one has no folder, and a third is new.
+        // Merge mends its own hours: again one lies elsewhere, one has no folder, and a third is new.
         let third = hour("2023-01-31T08");
         lake.store.write(&raw.folder_of(third).join("c"), many_calls(3).as_bytes()).await.unwrap();
-        let mut elsewhere = raw.partition(first);
-        elsewhere.location = lake.layout.root.join("elsewhere");
-        lake.catalog.swap_partition(&raw.name, &elsewhere, Some(&raw.partition(first))).await.unwrap();
-        lake.catalog.add_partitions(&raw.name, &[raw.partition(first.previous())]).await.unwrap();
+        move_partition(&lake, lines, first).await;
+        let fourth = third.next();
+        lake.catalog.add_partitions(&lines.name, &[lines.partition(fourth)]).await.unwrap();
         // Nothing is kept, so that each run finds the leftovers of the one before.
         self.config.vacuum_after = Duration::ZERO;
-        let hours = range(first, third);
+        let hours = range(first, fourth);
         self.run::<MergeJob>("Merge", &hours).await;
         let late = raw.folder_of(first).join("late");
         lake.store.write(&late, many_calls(7).as_bytes()).await.unwrap();
         leave_staging_table(&lake, "merge").await;
         self.run::<MergeJob>("Merge", &hours).await;
+        self.run::<MergeJob>("Merge", &hours).await;
+        // One hour loses its malformed line, and one its copies.
+        lake.store.write(&raw.folder_of(first).join("a"), many_calls(5).as_bytes()).await.unwrap();
+        lake.store.write(&raw.folder_of(third).join("c"), (calls(&["c"]) + NO_RECORD).as_bytes()).await.unwrap();
         self.run::<MergeJob>("Merge", &hours).await;
 
         let the_day =
@@ -130,9 +139,26 @@ impl Recorder {
             let object = Generation::begin().folder(&folder).join("x");
             lake.store.write(&object, b"what a killed run left").await.unwrap();
         }
+        put_wrong(&lake, &lake.layout.copies, [first, second, third]).await;
+        put_wrong(&lake, &lake.layout.malformed, [second, third, first]).await;
         self.run::<RepairJob>("Repair", &RepairArgs { full: true, vacuum: true, ..RepairArgs::default() }).await;
         self.calls
     }
+}
+
+/// Lets an hour's partition lie elsewhere.
+async fn move_partition(lake: &Lake, table: &TableLayout, hour: Hour) {
+    let there = lake.catalog.get_partitions(&table.name, &[period_values(hour)]).await.unwrap().remove(0).unwrap();
+    let elsewhere = Partition { location: lake.layout.root.join("elsewhere"), ..there.clone() };
+    lake.catalog.swap_partition(&table.name, &elsewhere, Some(&there)).await.unwrap();
+}
+
+/// Makes a table's partitions disagree with the published hours, in each way that there is: one lies elsewhere, one is
+/// missing, and one belongs to an hour that has no such rows.
+async fn put_wrong(lake: &Lake, table: &TableLayout, [moved, missing, needless]: [Hour; 3]) {
+    move_partition(lake, table, moved).await;
+    assert_eq!(lake.catalog.drop_partitions(&table.name, &[period_values(missing)]).await.unwrap(), 1);
+    assert_eq!(lake.catalog.add_partitions(&table.name, &[table.partition(needless)]).await.unwrap(), 1);
 }
 
 /// A table of a CTAS whose run was killed.
