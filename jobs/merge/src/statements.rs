@@ -136,12 +136,6 @@ impl Statements<'_> {
     }
 
     fn statement(&self, file: &SqlFile, sql: String) -> Statement {
-        Statement {
-            label: file.label(),
-            sql,
-            database: self.lake.config.database.clone(),
-            malformed: None,
-            token: self.draft.token(),
-        }
+        Statement { label: file.label(), sql, database: self.lake.config.database.clone(), token: self.draft.token() }
     }
 }

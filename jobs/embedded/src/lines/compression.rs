@@ -67,7 +67,9 @@ impl Input {
     /// Takes the end of the object.
     pub(super) fn finish(&mut self) -> Result<()> {
         match self {
-            Self::Gzip(Gzip { stage: Stage::Member, .. }) => Self::end(self).context("its GZIP data is cut off or broken"),
+            Self::Gzip(Gzip { stage: Stage::Member, .. }) => {
+                Self::end(self).context("its GZIP data is cut off or broken")
+            }
             _ => Ok(()),
         }
     }
