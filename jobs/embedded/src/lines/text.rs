@@ -24,10 +24,9 @@ impl TextLines {
             match parameters.get(key).map(|text| text.as_bytes()) {
                 None => Ok(None),
                 Some([character]) if character.is_ascii() => Ok(Some(*character)),
-                Some(text) => bail!(
-                    "the SerDe setting `{key}` is `{}`: give one ASCII character",
-                    String::from_utf8_lossy(text)
-                ),
+                Some(text) => {
+                    bail!("the SerDe setting `{key}` is `{}`: give one ASCII character", String::from_utf8_lossy(text))
+                }
             }
         };
         Ok(Self {
@@ -56,10 +55,12 @@ impl TextLines {
             let Some(column) = at.and_then(|at| columns.get_mut(at)) else { continue };
             missing -= 1;
             match field {
-                Some(field) if block[field.clone()] != *self.null.as_bytes() => match self.unescape(&block[field.clone()]) {
-                    Cow::Borrowed(_) => column.append(block, field)?,
-                    Cow::Owned(text) => column.append_text(&text),
-                },
+                Some(field) if block[field.clone()] != *self.null.as_bytes() => {
+                    match self.unescape(&block[field.clone()]) {
+                        Cow::Borrowed(_) => column.append(block, field)?,
+                        Cow::Owned(text) => column.append_text(&text),
+                    }
+                }
                 _ => column.append_null(),
             }
         }

@@ -102,8 +102,7 @@ impl HiveTable {
         filters: &[Expr],
     ) -> PlanResult<BTreeMap<String, (ObjectStoreUrl, Vec<PartitionedFile>)>> {
         // An object that no row of is wanted must not fail the query, so it is never opened.
-        let by_path: Vec<Expr> =
-            filters.iter().filter(|filter| is_settled_by(filter, &self.beside)).cloned().collect();
+        let by_path: Vec<Expr> = filters.iter().filter(|filter| is_settled_by(filter, &self.beside)).cloned().collect();
         let mut files: BTreeMap<String, (ObjectStoreUrl, Vec<PartitionedFile>)> = BTreeMap::new();
         for (folder, keys) in self.folders(state, filters).await? {
             let url = self.reader.objects.url(&folder).await.map_err(external)?;
