@@ -181,7 +181,6 @@ impl TestLake {
             label: "the test's statement".to_owned(),
             sql: sql.to_owned(),
             database,
-            malformed: None,
             token: None,
         }
     }

@@ -131,10 +131,10 @@ async fn only_the_partitions_that_a_query_needs_are_read() {
 async fn objects_are_chosen_by_their_paths_before_they_are_opened() {
     let lake = Fixture::new().await.with_lines().await;
     lake.write("lines/hour=06/run=1/broken.gz", "no GZIP");
-    lake.write("lines/hour=06/run=3/broken.gz", "no GZIP");
     let error = lake.error("SELECT line FROM lines").await;
     let expected = "/lines/hour=06/run=1/broken.gz: its name ends in .gz and it is no GZIP data";
     assert!(error.contains(expected) && error.contains("cannot read file://"), "{error}");
+    lake.write("lines/hour=06/run=3/broken.gz", "no GZIP");
     for (filter, lines) in [
         ("\"$path\" NOT IN ('LAKE/lines/hour=06/run=1/broken.gz', 'LAKE/lines/hour=06/run=3/broken.gz')", 6),
         ("\"$path\" IN ('LAKE/lines/hour=06/run=1/a', 'LAKE/lines/hour=06/run=9/none')", 4),
@@ -200,7 +200,7 @@ async fn lines_of_text_go_through_functions_and_into_tables() {
     }
     let per_line = "SELECT count(*) FROM (SELECT line, row_number() OVER (PARTITION BY line) AS n FROM lines
                     UNION ALL SELECT 'a', 1) AS numbered WHERE n = 1 AND line NOT IN (SELECT line FROM lines WHERE line = 'b')";
-    assert_eq!(lake.lines(per_line).await, ["4"]);
+    assert_eq!(lake.lines(per_line).await, ["5"]);
     let written =
         "CREATE TABLE t WITH (format = 'PARQUET', partitioned_by = ARRAY['kind'], external_location = 'LAKE/t')
                    AS SELECT trim(line) AS line, rest, CASE WHEN line LIKE '{%' THEN 'call' ELSE 'malformed' END AS kind

@@ -47,7 +47,6 @@ impl Machine {
             label: execution.id.clone(),
             sql: sql.trim().to_owned(),
             database,
-            malformed: None,
             token: None,
         };
         let mut gave =

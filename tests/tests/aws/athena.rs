@@ -45,7 +45,6 @@ impl Lake {
             label: "test_statement@1".to_owned(),
             sql: sql.to_owned(),
             database: self.database.parse().unwrap(),
-            malformed: None,
             token: None,
         }
     }

@@ -126,7 +126,6 @@ async fn the_engine_runs_a_statement_once_whatever_breaks_off() {
         label: "once@1".to_owned(),
         sql: "CREATE TABLE t AS SELECT 1 AS n".to_owned(),
         database: config.database,
-        malformed: None,
         token: None,
     };
     assert_eq!(engine.execute(&statement).await.unwrap().rows, 1);
