@@ -59,6 +59,23 @@ impl Fixture {
         fs::write(file, content).unwrap();
     }
 
+    /// A table `lines (line string, rest string)` of text with two hours.
+    async fn with_lines(self) -> Self {
+        self.write("lines/hour=06/run=1/a", "a line of more than 12 bytes\n\nb\u{1}c\r\\N\r\n");
+        self.write("lines/hour=06/run=2/b", "{\"id\": \"a text of more than 12 bytes\"}\n");
+        self.write("lines/hour=07/run=1/c", "2023-01-31\n");
+        self.write("lines/hour=07/run=1/.hidden", "no line\n");
+        self.write("lines/hour=07/_run=1/hidden", "no line\n");
+        self.write("lines/hour=07/empty", "");
+        self.run(
+            "CREATE EXTERNAL TABLE `lines` (`line` string, `rest` string) PARTITIONED BY (`hour` int)
+             ROW FORMAT DELIMITED FIELDS TERMINATED BY '\u{1}' LOCATION 'LAKE/lines'",
+        )
+        .await;
+        self.run("MSCK REPAIR TABLE lines").await;
+        self
+    }
+
     /// A table `log (id string, n bigint)` with two hours.
     async fn with_log(self) -> Self {
         self.write("log/day=01/hour=06/a.json", "{\"Id\":\"a\",\"n\":1}\n{\"Id\":\"b\",\"n\":\"2\"}\n");
@@ -101,14 +118,102 @@ async fn only_the_partitions_that_a_query_needs_are_read() {
     let lake = Fixture::new().await.with_log().await;
     lake.run("MSCK REPAIR TABLE log").await;
     // If it were read, this one would fail the query: it says GZIP and is none.
-    lake.write("log/day=01/hour=07/broken.json", "\u{1f}");
-    fs::write(lake.folder.path().join("log/day=01/hour=07/broken.json"), [0x1f, 0x8b, 0, 0]).unwrap();
+    lake.write("log/day=01/hour=07/broken.gz", "no GZIP");
     for filter in ["hour = 6", "hour < 7", "day = 1 AND hour BETWEEN 5 AND 6", "hour IN (5, 6)", "hour + 1 = 7"] {
         let rows = lake.query(&format!("SELECT id FROM LOG WHERE {filter}")).await;
         assert_eq!((rows.rows.len(), rows.scan.bytes), (2, 36), "{filter}");
     }
     let error = format!("{:#}", lake.lake.engine.query(&lake.statement("SELECT id FROM log")).await.unwrap_err());
-    assert!(error.contains("hour=07/broken.json"), "{error}");
+    assert!(error.contains("hour=07/broken.gz"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_are_chosen_by_their_paths_before_they_are_opened() {
+    let lake = Fixture::new().await.with_lines().await;
+    lake.write("lines/hour=06/run=1/broken.gz", "no GZIP");
+    let error = lake.error("SELECT line FROM lines").await;
+    let expected = "/lines/hour=06/run=1/broken.gz: its name ends in .gz and it is no GZIP data";
+    assert!(error.contains(expected) && error.contains("cannot read file://"), "{error}");
+    lake.write("lines/hour=06/run=3/broken.gz", "no GZIP");
+    for (filter, lines) in [
+        ("\"$path\" NOT IN ('LAKE/lines/hour=06/run=1/broken.gz', 'LAKE/lines/hour=06/run=3/broken.gz')", 6),
+        ("\"$path\" IN ('LAKE/lines/hour=06/run=1/a', 'LAKE/lines/hour=06/run=9/none')", 4),
+        ("\"$path\" = 'LAKE/lines/hour=07/run=1/c'", 1),
+        ("\"$path\" = 'LAKE/lines/hour=07/run=1/c' AND hour = 6", 0),
+        ("(hour = 6 AND \"$path\" LIKE '%/b') OR (hour = 7 AND \"$path\" LIKE '%/c')", 2),
+        ("regexp_extract(\"$path\", 'run=([^/]+)', 1) IN ('2', '9')", 1),
+        ("regexp_extract(\"$path\", 'run=([^/]+)', 1) = '2' AND line LIKE '{%'", 1),
+        ("\"$path\" IN (SELECT max(\"$path\") FROM lines WHERE hour = 7) AND \"$path\" NOT LIKE '%.gz'", 1),
+        ("\"$path\" = (SELECT max(\"$path\") FROM lines WHERE hour = 7) AND \"$path\" NOT LIKE '%.gz'", 1),
+    ] {
+        let rows = lake.lines(&format!("SELECT count(*) FROM lines WHERE {filter}")).await;
+        assert_eq!(rows, [lines.to_string()], "{filter}");
+    }
+    let scanned = lake.query("SELECT line FROM lines WHERE \"$path\" LIKE '%/hour=07/%'").await.scan.bytes;
+    assert_eq!(scanned, "2023-01-31\n".len() as u64);
+    let counts = "SELECT regexp_extract(\"$path\", '[^/]+$'), count(*), count_if(trim(line) <> '') FROM lines
+                  WHERE \"$path\" NOT LIKE '%.gz' GROUP BY \"$path\" ORDER BY 1";
+    assert_eq!(lake.lines(counts).await, ["a 4 2", "b 1 1", "c 1 1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_of_text_go_through_functions_and_into_tables() {
+    let lake = Fixture::new().await.with_lines().await;
+    assert_eq!(
+        lake.lines("SELECT line, rest, hour FROM lines ORDER BY hour, length(line), line").await,
+        [
+            " ~ 6",
+            "b c 6",
+            "a line of more than 12 bytes ~ 6",
+            "{\"id\": \"a text of more than 12 bytes\"} ~ 6",
+            "~ ~ 6",
+            "2023-01-31 ~ 7"
+        ]
+    );
+    for (expression, expected) in [
+        ("typeof(line)", "varchar"),
+        ("coalesce(line, '\\N')", "a line of more than 12 bytes"),
+        ("substr(trim(line), 3, 14)", "line of more t"),
+        ("upper(line) || '!' || CAST(hour AS varchar)", "A LINE OF MORE THAN 12 BYTES!6"),
+        ("from_utf8(to_utf8(line))", "a line of more than 12 bytes"),
+        (
+            "to_hex(sha256(to_utf8(substr(line, 1, 1))))",
+            "CA978112CA1BBDCAFAC231B39A23DC4DA786EFF8147C4E72B9807785AFEE48BB",
+        ),
+        ("regexp_extract(line, '[0-9]+')", "12"),
+        ("regexp_replace(line, '[a-z ]+', '.')", ".12."),
+        ("split(line, ' ')[2]", "line"),
+        ("strpos(line, 'more')", "11"),
+        ("CASE WHEN line LIKE 'a%' THEN line ELSE 'x' END", "a line of more than 12 bytes"),
+        ("if(regexp_like(line, '^a'), line, rest)", "a line of more than 12 bytes"),
+        ("nullif(line, rest)", "a line of more than 12 bytes"),
+        ("try_cast(line AS bigint)", "~"),
+        ("try(date_parse(line, '%Y-%m-%d'))", "~"),
+        ("json_format(CAST(ARRAY[line, rest] AS JSON))", "[\"a line of more than 12 bytes\",null]"),
+        ("json_extract_scalar(line, '$.id')", "~"),
+        ("any_match(ARRAY[line], x -> x LIKE '%12%')", "true"),
+        ("replace(line, 'line', rest)", "~"),
+        ("length(line)", "28"),
+    ] {
+        let rows = lake.lines(&format!("SELECT {expression} FROM lines WHERE line LIKE 'a line%'")).await;
+        assert_eq!(rows, [expected], "{expression}");
+    }
+    let per_line = "SELECT count(*) FROM (SELECT line, row_number() OVER (PARTITION BY line) AS n FROM lines
+                    UNION ALL SELECT 'a', 1) AS numbered WHERE n = 1 AND line NOT IN (SELECT line FROM lines WHERE line = 'b')";
+    assert_eq!(lake.lines(per_line).await, ["5"]);
+    let written =
+        "CREATE TABLE t WITH (format = 'PARQUET', partitioned_by = ARRAY['kind'], external_location = 'LAKE/t')
+                   AS SELECT trim(line) AS line, rest, CASE WHEN line LIKE '{%' THEN 'call' ELSE 'malformed' END AS kind
+                   FROM lines";
+    assert_eq!(lake.run(written).await.rows, 6);
+    assert_eq!(
+        lake.lines("SELECT kind, count(*), count(line) FROM t GROUP BY kind ORDER BY 1").await,
+        ["call 1 1", "malformed 5 4"]
+    );
+    assert_eq!(
+        lake.lines("SELECT a.rest FROM t a JOIN lines b ON a.line = b.line WHERE a.rest IS NOT NULL").await,
+        ["c"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -67,15 +67,12 @@ impl Input {
     /// Takes the end of the object.
     pub(super) fn finish(&mut self) -> Result<()> {
         match self {
-            Self::Gzip(Gzip { stage: Stage::Member, .. }) => {
-                Self::end(self).context("its GZIP data is cut off or broken")
+            Self::Gzip(gzip) if matches!(gzip.stage, Stage::Member) => {
+                let problem = gzip.problem();
+                gzip.end_member().context(problem)
             }
             _ => Ok(()),
         }
-    }
-
-    fn end(&mut self) -> Result<()> {
-        if let Self::Gzip(gzip) = self { gzip.end_member() } else { Ok(()) }
     }
 }
 
@@ -103,9 +100,13 @@ impl Gzip {
             match &mut self.stage {
                 Stage::Over => return Ok(()),
                 Stage::Member => {
-                    let length = self.member.write(bytes).with_context(|| self.problem())?;
+                    let length = match self.member.write(bytes) {
+                        Ok(length) => length,
+                        Err(error) => return Err(error).context(self.problem()),
+                    };
                     if length == 0 {
-                        self.end_member().context("its GZIP data is broken")?;
+                        let problem = self.problem();
+                        self.end_member().context(problem)?;
                     }
                     bytes = &bytes[length..];
                 }
@@ -135,7 +136,7 @@ impl Gzip {
 
     fn problem(&self) -> &'static str {
         match self.member.header() {
-            Some(_) => "its GZIP data is broken",
+            Some(_) => "its GZIP data is cut off or broken",
             None => "its name ends in .gz and it is no GZIP data: name it otherwise, or compress it",
         }
     }
