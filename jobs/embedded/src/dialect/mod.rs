@@ -71,6 +71,8 @@ pub(crate) fn session_config(config: SessionConfig) -> SessionConfig {
     // `0.1` is a decimal in Trino. Money must not pass through a double.
     options.sql_parser.parse_float_as_decimal = true;
     options.sql_parser.default_null_ordering = "nulls_last".into();
+    // It would read the fields of a record below the record, and so make the record twice.
+    options.optimizer.enable_leaf_expression_pushdown = false;
     // The session's zone on Athena.
     options.execution.time_zone = Some("UTC".into());
     config
