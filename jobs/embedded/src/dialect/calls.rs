@@ -38,6 +38,8 @@ fn rule(name: &str) -> Option<Rule> {
         "codepoint" => Name("ascii"),
         "concat" => Code(concat),
         "replace" => Code(replace),
+        "ltrim" => Name("trim_start"),
+        "rtrim" => Name("trim_end"),
         "regexp_like" => Code(regexp_like),
         "regexp_extract" => Code(regexp_extract),
         "regexp_replace" => Code(regexp_replace),

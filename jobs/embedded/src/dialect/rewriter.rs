@@ -247,16 +247,16 @@ fn rewrite_expr(expr: Expr) -> Result<Expr> {
             call("substr", [Some(expr), Some(from), substring_for].into_iter().flatten().map(|part| *part).collect())
         }
         Expr::Trim { trim_where, trim_what, expr, trim_characters: None } => {
-            let name = match trim_where {
-                Some(TrimWhereField::Leading) => "ltrim",
-                Some(TrimWhereField::Trailing) => "rtrim",
-                Some(TrimWhereField::Both) | None => "btrim",
+            // Without characters it is the engine's own, which knows Trino's white space.
+            let name = match (trim_where, &trim_what) {
+                (Some(TrimWhereField::Leading), None) => "trim_start",
+                (Some(TrimWhereField::Leading), Some(_)) => "ltrim",
+                (Some(TrimWhereField::Trailing), None) => "trim_end",
+                (Some(TrimWhereField::Trailing), Some(_)) => "rtrim",
+                (_, None) => "trim",
+                (_, Some(_)) => "btrim",
             };
-            // `trim` without characters is the engine's own: it knows Trino's white space.
-            match trim_what {
-                Some(what) => call(name, vec![*expr, *what]),
-                None => call(if name == "btrim" { "trim" } else { name }, vec![*expr]),
-            }
+            call(name, std::iter::once(expr).chain(trim_what).map(|part| *part).collect())
         }
         mut other => {
             strip_catalog_of_column(&mut other);

@@ -227,7 +227,7 @@ mod tests {
         let row = "try(CAST(json_parse(line) AS ROW(a varchar, \"user\" varchar)))";
         answer(&format!(
             "SELECT IF(r IS NULL, 'none', coalesce(r.a, '~') || '|' || coalesce(r.\"user\", '~'))
-             FROM (SELECT {row} AS r FROM (VALUES '{line}') AS t(line))"
+             FROM (SELECT {row} AS r FROM (VALUES ('{line}')) AS t(line))"
         ))
     }
 
@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn without_try_it_is_an_error() {
-        assert_eq!(answer("SELECT CAST(json_parse('{\"a\":1}') AS ROW(a varchar)).a"), "1");
+        assert_eq!(answer("SELECT r.a FROM (SELECT CAST(json_parse('{\"a\":1}') AS ROW(a varchar)) AS r)"), "1");
         assert_eq!(
             answer("SELECT CAST(json_parse('{\"a\":1,\"A\":2}') AS ROW(a varchar))"),
             "Cannot cast '{\"a\":1,\"A\":2}' to row(a varchar): a field comes twice"
