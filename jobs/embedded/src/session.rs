@@ -60,6 +60,7 @@ impl Sessions {
             .with_query_planner(Arc::new(LabellingPlanner))
             .with_optimizer_rule(Arc::new(NumberedKeyRule))
             .with_optimizer_rule(Arc::new(KnownKeyRule))
+            .with_physical_optimizer_rule(Arc::new(functions::CoalesceOnce))
             .build();
         let context = SessionContext::new_with_state(state);
         functions::register(&context).map_err(|error| anyhow!(error)).context("cannot register the functions")?;

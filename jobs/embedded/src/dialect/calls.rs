@@ -38,6 +38,9 @@ fn rule(name: &str) -> Option<Rule> {
         "codepoint" => Name("ascii"),
         "concat" => Code(concat),
         "replace" => Code(replace),
+        "ltrim" => Name("trim_start"),
+        "rtrim" => Name("trim_end"),
+        "regexp_like" => Code(regexp_like),
         "regexp_extract" => Code(regexp_extract),
         "regexp_replace" => Code(regexp_replace),
         // Bytes
@@ -225,12 +228,47 @@ fn length(function: Function) -> Result<Expr> {
     })
 }
 
+/// `\d`, `\s` and `\w` mean ASCII in Trino, and any script in Rust. In brackets they are the same in and out of a class.
+fn ascii_classes(pattern: &str) -> String {
+    let mut ascii = String::with_capacity(pattern.len());
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        let escaped = if c == '\\' { chars.next() } else { None };
+        match escaped {
+            Some('d') => ascii.push_str("[0-9]"),
+            Some('D') => ascii.push_str("[^0-9]"),
+            Some('s') => ascii.push_str("[\\t-\\r ]"),
+            Some('S') => ascii.push_str("[^\\t-\\r ]"),
+            Some('w') => ascii.push_str("[0-9A-Za-z_]"),
+            Some('W') => ascii.push_str("[^0-9A-Za-z_]"),
+            Some(other) => ascii.extend([c, other]),
+            None => ascii.push(c),
+        }
+    }
+    ascii
+}
+
+fn with_ascii_classes(pattern: &mut Expr) {
+    if let Expr::Value(value) = pattern
+        && let Value::SingleQuotedString(pattern) = &mut value.value
+    {
+        *pattern = ascii_classes(pattern);
+    }
+}
+
+fn regexp_like(mut function: Function) -> Result<Expr> {
+    let [value, mut pattern] = exactly::<2>(&mut function)?;
+    with_ascii_classes(&mut pattern);
+    Ok(call("regexp_like", vec![value, pattern]))
+}
+
 /// The group is looked up in all groups of the match, after one more around the whole pattern.
 fn regexp_extract(mut function: Function) -> Result<Expr> {
     let mut args = take(&mut function)?.into_iter();
-    let (Some(value), Some(pattern), group, None) = (args.next(), args.next(), args.next(), args.next()) else {
+    let (Some(value), Some(mut pattern), group, None) = (args.next(), args.next(), args.next(), args.next()) else {
         bail!("regexp_extract takes a text, a pattern and a group");
     };
+    with_ascii_classes(&mut pattern);
     let whole = match &pattern {
         Expr::Value(value) => match &value.value {
             Value::SingleQuotedString(pattern) => text(format!("({pattern})")),
@@ -258,6 +296,7 @@ fn regexp_replace(mut function: Function) -> Result<Expr> {
         [_, _, _] => {}
         _ => bail!("regexp_replace takes a text, a pattern and a replacement"),
     }
+    with_ascii_classes(&mut args[1]);
     args.push(text("g"));
     Ok(call("regexp_replace", args))
 }
@@ -362,6 +401,7 @@ fn listagg(mut function: Function) -> Result<Expr> {
 mod tests {
     use super::super::rewrite;
     use super::*;
+    use crate::functions::testing::answer;
 
     fn rewritten(sql: &str) -> String {
         let text = rewrite(&format!("SELECT {sql} AS x")).unwrap().statement.to_string();
@@ -388,6 +428,16 @@ mod tests {
     #[test]
     fn groups_of_a_replacement_are_braced() {
         assert_eq!(braced_groups("$1st \\$ $2"), "${1}st $$ ${2}");
+    }
+
+    #[test]
+    fn classes_of_characters_are_ascii() {
+        assert_eq!(ascii_classes(r"^\d[\s,]\\w\.\b"), r"^[0-9][[\t-\r ],]\\w\.\b");
+        assert_eq!(
+            answer("SELECT regexp_like('é', '\\w') OR regexp_like('١', '[\\d]') OR regexp_like(U&'\\00A0', '\\s')"),
+            "false"
+        );
+        assert_eq!(answer("SELECT regexp_replace(U&'a\\000B1 b', '[\\d\\s]+\\w', '<$0>')"), "a<\u{b}1 b>");
     }
 
     #[test]

@@ -170,7 +170,7 @@ mod tests {
     fn row_types_have_named_fields() {
         assert_eq!(
             read("SELECT CAST(x AS ROW(a varchar, \"user\" array(row(b bigint)))), ROW(1, 2)"),
-            "SELECT CAST(x AS STRUCT<a VARCHAR, \"user\" ARRAY<STRUCT<b BIGINT>>>), ROW(1, 2)"
+            "SELECT CAST(x AS STRUCT<a VARCHAR, \"user\" ARRAY<STRUCT<b BIGINT>>>), row(1, 2)"
         );
     }
 

@@ -11,7 +11,9 @@
 //!   write `millis / 1e3`, which is exact on both.
 //! - An integer literal is a bigint, and a sum of decimals has ten digits more than they have, not 38.
 //! - `from_unixtime` and `from_iso8601_timestamp` give plain timestamps in UTC.
-//! - A bigint that overflows wraps around instead of failing.
+//! - A bigint that overflows wraps around instead of failing, and so does a sum of decimals of more than 38 digits.
+//! - A double is written in its shortest form: 1e23 is `1.0E23` here and `9.999999999999999E22` on Trino.
+//! - `$` in a pattern is the end of the text, and in Trino also stands before a line end that is the last character.
 //! - The difference of two dates is a number of days, not an interval.
 
 mod attempt;
@@ -71,6 +73,8 @@ pub(crate) fn session_config(config: SessionConfig) -> SessionConfig {
     // `0.1` is a decimal in Trino. Money must not pass through a double.
     options.sql_parser.parse_float_as_decimal = true;
     options.sql_parser.default_null_ordering = "nulls_last".into();
+    // It would read the fields of a record below the record, and so make the record twice.
+    options.optimizer.enable_leaf_expression_pushdown = false;
     // The session's zone on Athena.
     options.execution.time_zone = Some("UTC".into());
     config

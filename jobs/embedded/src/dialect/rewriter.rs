@@ -7,7 +7,7 @@ use super::types::{is_double, rewrite_cast, rewrite_literal};
 use anyhow::{Result, anyhow, bail};
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, Expr, Fetch, Ident, LimitClause, ObjectName, OrderByKind, Query, Select, SelectItem, SetExpr,
-    Statement, TableFactor, TrimWhereField, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
+    Statement, TableFactor, TableWithJoins, TrimWhereField, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 use std::ops::ControlFlow;
 
@@ -106,10 +106,17 @@ fn fetch_as_limit(query: &mut Query, fetch: Fetch) -> Result<()> {
 
 /// Names computed columns as Trino does, `_col0` by position. A name of its own also lets a column appear twice.
 fn name_columns(select: &mut Select) {
+    let sources: Vec<String> = select.from.iter().flat_map(source_names).collect();
     for (position, item) in select.projection.iter_mut().enumerate() {
         match item {
             // How many columns a star has is not known here.
             SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..) => return,
+            // A field of a row has the field's name.
+            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) if !is_column(parts, &sources) => {
+                if let Some(alias) = parts.last().cloned() {
+                    *item = SelectItem::ExprWithAlias { expr: Expr::CompoundIdentifier(std::mem::take(parts)), alias };
+                }
+            }
             SelectItem::UnnamedExpr(expr)
                 if !matches!(
                     expr,
@@ -122,6 +129,32 @@ fn name_columns(select: &mut Select) {
             _ => {}
         }
     }
+}
+
+/// Whether `a.b` is the column `b` of something in FROM, and not a field of the column `a`.
+fn is_column(parts: &[Ident], sources: &[String]) -> bool {
+    match parts {
+        [.., source, _] => sources.contains(&source.value),
+        _ => true,
+    }
+}
+
+/// The names by which columns are addressed.
+fn source_names(from: &TableWithJoins) -> Vec<String> {
+    let factors = std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation));
+    let names = factors.flat_map(|factor| match factor {
+        TableFactor::Table { alias: Some(alias), .. }
+        | TableFactor::Derived { alias: Some(alias), .. }
+        | TableFactor::UNNEST { alias: Some(alias), .. }
+        | TableFactor::NestedJoin { alias: Some(alias), .. } => vec![alias.name.value.clone()],
+        TableFactor::Table { name, .. } => {
+            let last = name.0.last().and_then(|part| part.as_ident());
+            last.map(|name| name.value.clone()).into_iter().collect()
+        }
+        TableFactor::NestedJoin { table_with_joins, .. } => source_names(table_with_joins),
+        _ => Vec::new(),
+    });
+    names.collect()
 }
 
 /// Orders `SELECT DISTINCT f(x) … ORDER BY f(x)` by the column's name: DataFusion does not see that they are the same.
@@ -214,16 +247,16 @@ fn rewrite_expr(expr: Expr) -> Result<Expr> {
             call("substr", [Some(expr), Some(from), substring_for].into_iter().flatten().map(|part| *part).collect())
         }
         Expr::Trim { trim_where, trim_what, expr, trim_characters: None } => {
-            let name = match trim_where {
-                Some(TrimWhereField::Leading) => "ltrim",
-                Some(TrimWhereField::Trailing) => "rtrim",
-                Some(TrimWhereField::Both) | None => "btrim",
+            // Without characters it is the engine's own, which knows Trino's white space.
+            let name = match (trim_where, &trim_what) {
+                (Some(TrimWhereField::Leading), None) => "trim_start",
+                (Some(TrimWhereField::Leading), Some(_)) => "ltrim",
+                (Some(TrimWhereField::Trailing), None) => "trim_end",
+                (Some(TrimWhereField::Trailing), Some(_)) => "rtrim",
+                (_, None) => "trim",
+                (_, Some(_)) => "btrim",
             };
-            // `trim` without characters is the engine's own: it knows Trino's white space.
-            match trim_what {
-                Some(what) => call(name, vec![*expr, *what]),
-                None => call(if name == "btrim" { "trim" } else { name }, vec![*expr]),
-            }
+            call(name, std::iter::once(expr).chain(trim_what).map(|part| *part).collect())
         }
         mut other => {
             strip_catalog_of_column(&mut other);
@@ -254,6 +287,14 @@ mod tests {
     #[test]
     fn computed_columns_are_numbered() {
         assert_eq!(rewritten("SELECT a, a + 1, count(*) FROM t"), "SELECT a, a + 1 AS _col1, count(*) AS _col2 FROM t");
+    }
+
+    #[test]
+    fn a_field_has_its_own_name() {
+        assert_eq!(
+            rewritten("SELECT r.a, t.b, u.c.d FROM t CROSS JOIN s AS u"),
+            "SELECT r.a AS a, t.b, u.c.d AS d FROM t CROSS JOIN s AS u"
+        );
     }
 
     #[test]

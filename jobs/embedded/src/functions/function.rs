@@ -16,7 +16,7 @@ pub(super) enum Takes {
     Int,
     /// Bytes, received as a [`BinaryArray`].
     Binary,
-    /// Text or bytes, received as a view array of either.
+    /// Text or bytes, received as a [`StringViewArray`] or a [`BinaryArray`].
     Sized,
     /// A date or a timestamp, received as it is.
     Moment,
@@ -154,7 +154,7 @@ impl Function {
             Takes::Int if null || given.is_integer() => DataType::Int64,
             Takes::Binary if null || is_binary(given) => DataType::Binary,
             Takes::Sized if null || is_text(given) => DataType::Utf8View,
-            Takes::Sized if is_binary(given) => DataType::BinaryView,
+            Takes::Sized if is_binary(given) => DataType::Binary,
             Takes::Moment if null => DataType::Timestamp(TimeUnit::Millisecond, None),
             Takes::Moment if matches!(given, DataType::Timestamp(..) | DataType::Date32) => given.clone(),
             Takes::Number if null || given.is_integer() => DataType::Int64,

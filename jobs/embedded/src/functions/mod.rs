@@ -7,6 +7,7 @@
 mod adapted;
 mod calendar;
 mod cast;
+mod coalesce;
 mod date_format;
 mod elements;
 mod function;
@@ -28,6 +29,7 @@ mod zone;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub(crate) use coalesce::CoalesceOnce;
 pub(crate) use type_names::trino_name;
 
 use datafusion::error::Result;

@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+/// Trino's JSON parser takes no longer key.
+const LONGEST_KEY: usize = 50_000;
+
 /// Whether a text is one JSON value.
 pub(super) fn is_json(text: &str) -> bool {
     let mut reader = Reader::new(text);
@@ -195,9 +198,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn key(&mut self) -> Option<()> {
-        self.skip_string()?;
-        self.eat(b':').then_some(())
+    /// A key of an object, and the colon behind it.
+    pub(super) fn key(&mut self) -> Option<Cow<'a, str>> {
+        let key = self.string()?;
+        if key.len() > LONGEST_KEY && key.encode_utf16().count() > LONGEST_KEY {
+            return None;
+        }
+        self.eat(b':').then_some(key)
     }
 }
 
@@ -292,6 +299,12 @@ mod tests {
         let deep = format!("{}1{}", "[".repeat(1 << 20), "]".repeat(1 << 20));
         assert!(is_json(&deep));
         assert!(!is_json(&deep[1..]));
+    }
+
+    #[test]
+    fn a_key_may_be_long_but_not_too_long() {
+        assert!(is_json(&format!("{{\"{}\":[{{}}]}}", "k".repeat(LONGEST_KEY))));
+        assert!(!is_json(&format!("[{{\"{}\":1}}]", "k".repeat(LONGEST_KEY + 1))));
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! `length` and `substr`, which Trino has for texts and for bytes. A part of a value is a view into it: nothing is copied.
+//! `length` and `substr`, which Trino has for texts and for bytes. A part of a text is a view into it: nothing is copied.
 
 use super::Family;
 use super::function::{Gives, Takes, function, int_at, ints, with_optional};
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, ByteView, GenericByteViewArray, Int64Array, PrimitiveArray, make_view,
+    Array, ArrayRef, AsArray, BinaryArray, ByteView, GenericByteViewArray, Int64Array, PrimitiveArray, make_view,
 };
 use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::datatypes::{ByteViewType, DataType, Int64Type};
@@ -23,7 +23,7 @@ pub(super) fn functions() -> Family {
 fn length(args: &[ArrayRef]) -> Result<ArrayRef> {
     let [value] = args else { return exec_err!("length takes one argument") };
     let lengths: Int64Array = match value.data_type() {
-        DataType::BinaryView => value.as_binary_view().iter().map(|bytes| Some(bytes?.len() as i64)).collect(),
+        DataType::Binary => value.as_binary::<i32>().iter().map(|bytes| Some(bytes?.len() as i64)).collect(),
         _ => value.as_string_view().iter().map(|text| Some(characters(text?) as i64)).collect(),
     };
     Ok(Arc::new(lengths))
@@ -40,9 +40,13 @@ fn substr(args: &[ArrayRef]) -> Result<ArrayRef> {
     let length = args.get(2).map(|_| ints(args, 2)).transpose()?;
     let part = |row: usize| Some((int_at(start, row)?, length.map_or(Some(i64::MAX), |length| int_at(length, row))?));
     match value.data_type() {
-        DataType::BinaryView => slices(value.as_binary_view(), |row, bytes| {
-            Ok(part(row).map(|(start, length)| slice_bytes(bytes, start, length)))
-        }),
+        DataType::Binary => {
+            let parts = value.as_binary::<i32>().iter().enumerate().map(|(row, bytes)| {
+                let (start, length) = part(row)?;
+                Some(slice_bytes(bytes?, start, length))
+            });
+            Ok(Arc::new(parts.collect::<BinaryArray>()))
+        }
         _ => {
             slices(value.as_string_view(), |row, text| Ok(part(row).map(|(start, length)| slice(text, start, length))))
         }

@@ -9,12 +9,13 @@ use datafusion::logical_expr::ScalarUDF;
 
 /// The functions of this family.
 ///
-/// `trim(BOTH x FROM y)` and its like are DataFusion's.
+/// `trim_start` and `trim_end` are what `dialect` makes of `ltrim` and `rtrim`, since the like of `trim(LEADING x FROM y)` is
+/// DataFusion's under those names.
 pub(super) fn functions() -> Family {
     let both: Run = |args| trimmed(args, |text| text.trim_matches(is_space));
     let left: Run = |args| trimmed(args, |text| text.trim_start_matches(is_space));
     let right: Run = |args| trimmed(args, |text| text.trim_end_matches(is_space));
-    vec![one("trim", both), one("ltrim", left), one("rtrim", right)]
+    vec![one("trim", both), one("trim_start", left), one("trim_end", right)]
 }
 
 fn one(name: &'static str, run: Run) -> ScalarUDF {

@@ -8,7 +8,7 @@ use datafusion::common::{Column, JoinType, NullEquality};
 use datafusion::error::Result as PlanResult;
 use datafusion::logical_expr::expr::{WindowFunction, WindowFunctionDefinition};
 use datafusion::logical_expr::{
-    Distinct, Expr, ExprSchemable, Extension, Join, LogicalPlan, LogicalPlanBuilder, Projection, Window,
+    Distinct, Expr, ExprSchemable, Extension, Join, LogicalPlan, LogicalPlanBuilder, Projection, SubqueryAlias, Window,
 };
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
@@ -111,7 +111,7 @@ fn known_keys(join: &Join) -> PlanResult<Option<LogicalPlan>> {
     let labels = right
         .iter()
         .map(|(qualifier, field)| (qualifier.cloned(), Arc::new(field.as_ref().clone().with_nullable(true))));
-    let known = (join.right.as_ref().clone(), columns.into_iter().map(Expr::Column).collect());
+    let known = (with_repeats(&join.right)?, columns.into_iter().map(Expr::Column).collect());
     let label = KeyLabel::try_new(join.left.as_ref().clone(), keys, Some(known), labels.collect())?;
     Ok(Some(node(label)))
 }
@@ -131,6 +131,22 @@ fn is_distinct(plan: &LogicalPlan) -> bool {
         }
         _ => false,
     }
+}
+
+/// The same rows, each maybe several times: the set of keys sees to it that they are distinct.
+fn with_repeats(plan: &LogicalPlan) -> PlanResult<LogicalPlan> {
+    Ok(match plan {
+        LogicalPlan::SubqueryAlias(alias) => {
+            let input = with_repeats(&alias.input)?;
+            LogicalPlan::SubqueryAlias(SubqueryAlias::try_new(Arc::new(input), alias.alias.clone())?)
+        }
+        LogicalPlan::Distinct(Distinct::All(input)) => input.as_ref().clone(),
+        LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.iter().all(|key| plain_column(key).is_some()) => {
+            let columns = aggregate.group_expr.clone();
+            LogicalPlan::Projection(Projection::try_new(columns, Arc::clone(&aggregate.input))?)
+        }
+        other => other.clone(),
+    })
 }
 
 fn plain_column(expr: &Expr) -> Option<&Column> {

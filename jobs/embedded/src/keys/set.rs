@@ -1,7 +1,7 @@
 //! A set of keys that several threads fill.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Mutex, PoisonError};
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
@@ -64,41 +64,67 @@ impl KeySet {
     /// The hash of each row's key, and whether any of its columns is NULL.
     pub(super) fn hashes(&self, columns: &[ArrayRef]) -> PlanResult<Vec<(u128, bool)>> {
         let rows = columns.first().map_or(0, |column| column.len());
-        if let [column] = columns {
-            let keys = |bytes: &mut dyn Iterator<Item = Option<&[u8]>>| {
-                bytes.map(|key| (self.hash(&key), key.is_none())).collect()
+        let has_null = |row: usize| columns.iter().any(|column| column.is_null(row));
+        if let Some(bytes) = columns.iter().map(bytes_of).collect::<Option<Vec<_>>>() {
+            let mut key = Vec::new();
+            let hash = |row: usize| {
+                key.clear();
+                for bytes in &bytes {
+                    // The length goes before, so that two keys do not run into the same bytes. NULL has none.
+                    let value = bytes(row);
+                    let length = value.map_or(u64::MAX, |value| value.len() as u64);
+                    key.extend_from_slice(&length.to_le_bytes());
+                    key.extend_from_slice(value.unwrap_or_default());
+                }
+                (self.hash(&key), has_null(row))
             };
-            match column.data_type() {
-                DataType::Utf8 => {
-                    return Ok(keys(&mut column.as_string::<i32>().iter().map(|key| key.map(str::as_bytes))));
-                }
-                DataType::Utf8View => {
-                    return Ok(keys(&mut column.as_string_view().iter().map(|key| key.map(str::as_bytes))));
-                }
-                DataType::Binary => return Ok(keys(&mut column.as_binary::<i32>().iter())),
-                DataType::BinaryView => return Ok(keys(&mut column.as_binary_view().iter())),
-                _ => {}
-            }
+            return Ok((0..rows).map(hash).collect());
         }
         let fields = columns.iter().map(|column| SortField::new(column.data_type().clone())).collect();
         let encoded = RowConverter::new(fields)?.convert_columns(columns)?;
-        let has_null = |row: usize| columns.iter().any(|column| column.is_null(row));
-        Ok((0..rows).map(|row| (self.hash(&Some(encoded.row(row).data())), has_null(row))).collect())
+        Ok((0..rows).map(|row| (self.hash(encoded.row(row).data()), has_null(row))).collect())
     }
 
-    fn hash(&self, key: &Option<&[u8]>) -> u128 {
+    fn hash(&self, key: &[u8]) -> u128 {
         let mut hasher = SipHasher13::new_with_keys(self.secret.0, self.secret.1);
-        match key {
-            Some(bytes) => hasher.write(bytes),
-            // No UTF-8 text and no encoded row consists of these bytes.
-            None => u128::MAX.hash(&mut hasher),
-        }
+        hasher.write(key);
         hasher.finish128().as_u128()
     }
 
     fn shard(&self, key: u128) -> &Mutex<HashSet<u128, BuildHasherDefault<Taken>>> {
         &self.shards[(key as usize) & (SHARDS - 1)]
     }
+}
+
+/// Gives the bytes of a value by its row.
+type BytesOf<'a> = Box<dyn Fn(usize) -> Option<&'a [u8]> + 'a>;
+
+/// How a column's values are read as bytes without encoding them, where they can be.
+fn bytes_of(column: &ArrayRef) -> Option<BytesOf<'_>> {
+    let valid = move |row: usize| column.is_valid(row).then_some(row);
+    Some(match column.data_type() {
+        DataType::Utf8 => {
+            let texts = column.as_string::<i32>();
+            Box::new(move |row| valid(row).map(|row| texts.value(row).as_bytes()))
+        }
+        DataType::Utf8View => {
+            let texts = column.as_string_view();
+            Box::new(move |row| valid(row).map(|row| texts.value(row).as_bytes()))
+        }
+        DataType::Binary => {
+            let bytes = column.as_binary::<i32>();
+            Box::new(move |row| valid(row).map(|row| bytes.value(row)))
+        }
+        DataType::BinaryView => {
+            let bytes = column.as_binary_view();
+            Box::new(move |row| valid(row).map(|row| bytes.value(row)))
+        }
+        DataType::Boolean => {
+            let values = column.as_boolean();
+            Box::new(move |row| valid(row).map(|row| if values.value(row) { &[1][..] } else { &[0] }))
+        }
+        _ => return None,
+    })
 }
 
 /// A key is a hash already: its upper half is taken as it is.

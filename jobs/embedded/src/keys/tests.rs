@@ -53,7 +53,7 @@ async fn answer(with_rules: bool, sql: &str) -> (String, bool) {
 }
 
 #[tokio::test]
-async fn both_shapes_are_answered_by_keys_and_answered_right() {
+async fn these_shapes_are_answered_by_keys_and_answered_right() {
     for sql in [
         "SELECT k, n FROM (SELECT *, row_number() OVER (PARTITION BY k) AS r FROM here) WHERE r = 1 ORDER BY k, n",
         "SELECT k FROM (SELECT *, row_number() OVER (PARTITION BY k, n) AS r FROM here) WHERE r = 1 AND n > 1 ORDER BY k",
@@ -62,6 +62,14 @@ async fn both_shapes_are_answered_by_keys_and_answered_right() {
         "SELECT n FROM here WHERE NOT EXISTS (SELECT 1 FROM there WHERE there.k = here.k AND there.n = here.n) ORDER BY n",
         "SELECT count(*) FROM (SELECT *, row_number() OVER (PARTITION BY k) AS r FROM here) h
          WHERE r = 1 AND NOT EXISTS (SELECT 1 FROM there WHERE there.k = h.k)",
+        "SELECT k, n, r > 1 AS again FROM (SELECT *, row_number() OVER (PARTITION BY k) AS r FROM here) ORDER BY k, n, r",
+        "SELECT r, count(*) FROM (SELECT *, row_number() OVER (PARTITION BY k, n IS NULL) AS r FROM here) GROUP BY r ORDER BY r",
+        "SELECT count(*) FROM (SELECT *, row_number() OVER (PARTITION BY k) AS r FROM here) WHERE r = 2 OR n = 3",
+        "SELECT here.k, n, t.k IS NOT NULL AS known FROM here LEFT JOIN (SELECT DISTINCT k FROM there) t ON t.k = here.k ORDER BY 1, 2",
+        "SELECT h.k, h.n, t.n, t.x FROM here h LEFT JOIN (SELECT DISTINCT n, k AS x FROM there) t ON t.x = h.k AND t.n = h.n
+         ORDER BY h.k, h.n",
+        "SELECT count(*), count(t.k) FROM here LEFT JOIN
+         (SELECT DISTINCT k FROM (SELECT k FROM there UNION ALL SELECT k FROM here)) t ON t.k = here.k",
     ] {
         let ((expected, _), (found, uses_label)) = (answer(false, sql).await, answer(true, sql).await);
         assert_eq!(found, expected, "{sql}");
@@ -73,8 +81,11 @@ async fn both_shapes_are_answered_by_keys_and_answered_right() {
 async fn other_shapes_are_left_alone() {
     for sql in [
         "SELECT k, n FROM (SELECT *, row_number() OVER (PARTITION BY k ORDER BY n) AS r FROM here) WHERE r = 1 ORDER BY k, n",
-        "SELECT count(*) FROM (SELECT *, row_number() OVER (PARTITION BY k) AS r FROM here) WHERE r = 2",
-        "SELECT count(*) FROM (SELECT *, row_number() OVER (PARTITION BY k) AS r FROM here) WHERE r <= 1 OR n = 3",
+        "SELECT n, row_number() OVER (ORDER BY n) AS r FROM here ORDER BY n",
+        "SELECT k, count(*) OVER (PARTITION BY k) AS c FROM here ORDER BY k",
+        "SELECT here.k, t.n FROM here LEFT JOIN (SELECT DISTINCT k, n FROM there) t ON t.k = here.k ORDER BY 1, 2",
+        "SELECT count(*) FROM here LEFT JOIN there t ON t.k = here.k",
+        "SELECT count(*) FROM here LEFT JOIN (SELECT DISTINCT k FROM there) t ON t.k = here.k AND here.n < 2",
         "SELECT k FROM here WHERE k NOT IN (SELECT k FROM there WHERE k IS NOT NULL) ORDER BY k",
         "SELECT k FROM here WHERE NOT EXISTS (SELECT 1 FROM there WHERE there.k = here.k AND there.n < here.n) ORDER BY k",
     ] {

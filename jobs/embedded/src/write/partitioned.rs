@@ -41,7 +41,10 @@ pub(super) fn split(batch: &RecordBatch, keys: usize) -> Result<Vec<(String, Vec
         let values: Vec<String> = formatters.iter().map(|formatter| formatter.value(first).to_string()).collect();
         let keys = schema.fields()[first_key..].iter().zip(&values);
         let folders: Vec<String> = keys.map(|(field, value)| format!("{}={}", field.name(), escape(value))).collect();
-        partitions.push((folders.join("/"), values, take_record_batch(&data, &UInt32Array::from(rows))?));
+        // Rows that are all of one partition stay as they are.
+        let all = rows.len() == batch.num_rows();
+        let rows = if all { data.clone() } else { take_record_batch(&data, &UInt32Array::from(rows))? };
+        partitions.push((folders.join("/"), values, rows));
     }
     Ok(partitions)
 }

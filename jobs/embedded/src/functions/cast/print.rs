@@ -41,6 +41,8 @@ pub(crate) fn double_text(number: f64) -> String {
 /// `1.5e3` as `1.5E3`, and `1e0` as `1.0E0`: a mantissa with a point, always with an exponent.
 fn scientific(text: String) -> String {
     match text.split_once('e') {
+        // Zero has no point, of all numbers.
+        Some(("0" | "-0", _)) => text.replace('e', "E"),
         Some((mantissa, exponent)) if mantissa.contains('.') => format!("{mantissa}E{exponent}"),
         Some((mantissa, exponent)) => format!("{mantissa}.0E{exponent}"),
         None => text.replace("inf", "Infinity"),
@@ -61,6 +63,7 @@ mod tests {
     #[test]
     fn doubles_are_written_with_an_exponent() {
         assert_eq!(answer("SELECT CAST(1e0 AS varchar)"), "1.0E0");
+        assert_eq!(answer("SELECT CAST(0e0 AS varchar)"), "0E0");
         assert_eq!(answer("SELECT CAST(37.7e0 AS varchar)"), "3.77E1");
         assert_eq!(answer("SELECT CAST(1e0 / 0e0 AS varchar)"), "Infinity");
         assert_eq!(java_double(1234.5), "1234.5");
