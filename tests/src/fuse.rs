@@ -1,7 +1,7 @@
-//! Seams that cut a run off after a number of calls, as SIGKILL would: what was called is done, nothing is tidied up.
+//! Seams that cut a run off at one of its calls, as SIGKILL would: what was called is done, nothing is tidied up.
 
 use std::future::pending;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,19 +17,82 @@ use meterlake_core::store::{LocalStore, Object, ObjectWriter, Store};
 use meterlake_embedded::{EmbeddedEngine, SqliteCatalog};
 use tokio::sync::Notify;
 
-/// Counts the calls to all seams of a lake, and lets none return from the n-th on.
+use crate::cut::{ATTEMPTS, CallName, CallNames, Cut, Moment};
+use crate::lake::TestLake;
+
+/// The calls that change nothing.
+const LOOKS: [&str; 10] = [
+    "Store::exists",
+    "Store::list",
+    "Store::folders",
+    "Store::read",
+    "Catalog::database",
+    "Catalog::table",
+    "Catalog::tables",
+    "Catalog::partitions",
+    "Catalog::get_partitions",
+    "Engine::query",
+];
+
+/// Cuts a run off before each call to a seam that it makes undisturbed, and after each that changes something. `prepare`
+/// gives the lake of a run, and gets that of the last; `check` sees what the run left, and where it was cut off. Gives
+/// how many cuts there were.
+///
+/// # Panics
+/// A run never makes the call at which it is to be cut off.
+pub fn cut_everywhere(
+    mut prepare: impl FnMut(Option<TestLake>) -> TestLake,
+    vacuum_after: Duration,
+    job: impl AsyncFn(&Lake),
+    mut check: impl FnMut(&TestLake, &str),
+) -> usize {
+    let run = |lake: &TestLake, cut: Option<&Cut>| {
+        let config = Config { vacuum_after, ..lake.lake.config.clone() };
+        let fuse = Fuse::new(CallNames::of(&config.lake), cut.cloned());
+        let seams = fused(&config, &fuse).expect("a lake that opens");
+        let finished = fuse.run(job(&seams));
+        (fuse, finished.is_some())
+    };
+    let mut lake = prepare(None);
+    let (undisturbed, _) = run(&lake, None);
+    let cuts = undisturbed.cuts();
+    for cut in &cuts {
+        let mut attempts = 0;
+        loop {
+            lake = prepare(Some(lake));
+            let (_, has_finished) = run(&lake, Some(cut));
+            if !has_finished {
+                break;
+            }
+            attempts += 1;
+            assert!(attempts < ATTEMPTS, "{cut}: {attempts} runs did not make this call");
+        }
+        check(&lake, &cut.to_string());
+    }
+    cuts.len()
+}
+
+/// Knows the calls to all seams of a lake, and lets none return from the one on at which it cuts.
 pub struct Fuse {
-    cut_after: usize,
-    calls: AtomicUsize,
-    last: Mutex<&'static str>,
+    cut: Option<Cut>,
+    calls: Mutex<Calls>,
+    is_blown: AtomicBool,
     blown: Notify,
 }
 
+/// The calls so far.
+struct Calls {
+    names: CallNames,
+    /// Each with its operation.
+    calls: Vec<(&'static str, CallName)>,
+}
+
 impl Fuse {
-    /// Cuts after `cut_after` calls.
+    /// Cuts nowhere where `cut` is `None`. `names` names the calls.
     #[must_use]
-    pub fn new(cut_after: usize) -> Arc<Self> {
-        Arc::new(Self { cut_after, calls: AtomicUsize::new(0), last: Mutex::new("nothing"), blown: Notify::new() })
+    pub fn new(names: CallNames, cut: Option<Cut>) -> Arc<Self> {
+        let calls = Mutex::new(Calls { names, calls: Vec::new() });
+        Arc::new(Self { cut, calls, is_blown: AtomicBool::new(false), blown: Notify::new() })
     }
 
     /// Runs `work` on a runtime of its own until it ends or is cut off; `None` if it was cut off.
@@ -46,27 +109,46 @@ impl Fuse {
         })
     }
 
-    /// The call after which it cut, for messages.
+    /// All places at which a run is cut off that makes these calls.
     #[must_use]
-    pub fn place(&self) -> String {
-        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        format!("cut after call {}, {last}", self.cut_after)
+    pub fn cuts(&self) -> Vec<Cut> {
+        let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.calls.iter().flat_map(|(operation, name)| Cut::all_at(name, !LOOKS.contains(operation))).collect()
     }
 
-    async fn call<T>(&self, name: &'static str, work: impl Future<Output = T>) -> T {
-        if self.calls.load(Ordering::SeqCst) >= self.cut_after {
-            pending::<()>().await;
+    async fn call<T>(&self, operation: &'static str, resource: impl ToString, work: impl Future<Output = T>) -> T {
+        self.stop_if_blown().await;
+        let moment = self.note(operation, resource.to_string());
+        if moment == Some(Moment::Before) {
+            self.blow();
         }
+        self.stop_if_blown().await;
         let answer = work.await;
-        let number = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
-        if number >= self.cut_after {
-            if number == self.cut_after {
-                *self.last.lock().unwrap_or_else(PoisonError::into_inner) = name;
-                self.blown.notify_one();
-            }
+        if moment == Some(Moment::After) {
+            self.blow();
+        }
+        self.stop_if_blown().await;
+        answer
+    }
+
+    /// Notes a call; says on which side of it the run is to be cut off.
+    fn note(&self, operation: &'static str, resource: String) -> Option<Moment> {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = calls.names.next(operation, [resource]);
+        let cut = self.cut.as_ref().filter(|cut| cut.call == name);
+        calls.calls.push((operation, name));
+        cut.map(|cut| cut.moment)
+    }
+
+    fn blow(&self) {
+        self.is_blown.store(true, Ordering::SeqCst);
+        self.blown.notify_one();
+    }
+
+    async fn stop_if_blown(&self) {
+        if self.is_blown.load(Ordering::SeqCst) {
             pending::<()>().await;
         }
-        answer
     }
 }
 
@@ -92,108 +174,110 @@ struct Fused<T> {
 #[async_trait]
 impl<T: Store> Store for Fused<T> {
     async fn exists(&self, root: &Location) -> Result<bool> {
-        self.fuse.call("Store::exists", self.inner.exists(root)).await
+        self.fuse.call("Store::exists", root, self.inner.exists(root)).await
     }
 
     async fn sweep(&self, folder: &Location, age: Duration) -> Result<()> {
-        self.fuse.call("Store::sweep", self.inner.sweep(folder, age)).await
+        self.fuse.call("Store::sweep", folder, self.inner.sweep(folder, age)).await
     }
 
     async fn list(&self, folder: &Location) -> Result<Vec<Object>> {
-        self.fuse.call("Store::list", self.inner.list(folder)).await
+        self.fuse.call("Store::list", folder, self.inner.list(folder)).await
     }
 
     async fn folders(&self, folder: &Location) -> Result<Vec<Location>> {
-        self.fuse.call("Store::folders", self.inner.folders(folder)).await
+        self.fuse.call("Store::folders", folder, self.inner.folders(folder)).await
     }
 
     async fn read(&self, object: &Location) -> Result<Option<Vec<u8>>> {
-        self.fuse.call("Store::read", self.inner.read(object)).await
+        self.fuse.call("Store::read", object, self.inner.read(object)).await
     }
 
     async fn write(&self, object: &Location, content: &[u8]) -> Result<()> {
-        self.fuse.call("Store::write", self.inner.write(object, content)).await
+        self.fuse.call("Store::write", object, self.inner.write(object, content)).await
     }
 
     async fn write_new(&self, object: &Location, content: &[u8]) -> Result<bool> {
-        self.fuse.call("Store::write_new", self.inner.write_new(object, content)).await
+        self.fuse.call("Store::write_new", object, self.inner.write_new(object, content)).await
     }
 
     async fn create(&self, object: &Location) -> Result<Box<dyn ObjectWriter>> {
-        let inner = self.fuse.call("Store::create", self.inner.create(object)).await?;
-        Ok(Box::new(FusedWriter { inner, fuse: Arc::clone(&self.fuse) }))
+        let inner = self.fuse.call("Store::create", object, self.inner.create(object)).await?;
+        Ok(Box::new(FusedWriter { inner, object: object.clone(), fuse: Arc::clone(&self.fuse) }))
     }
 
     async fn delete_folder(&self, folder: &Location) -> Result<()> {
-        self.fuse.call("Store::delete_folder", self.inner.delete_folder(folder)).await
+        self.fuse.call("Store::delete_folder", folder, self.inner.delete_folder(folder)).await
     }
 
     async fn persist(&self, folder: &Location) -> Result<()> {
-        self.fuse.call("Store::persist", self.inner.persist(folder)).await
+        self.fuse.call("Store::persist", folder, self.inner.persist(folder)).await
     }
 }
 
 struct FusedWriter {
     inner: Box<dyn ObjectWriter>,
+    object: Location,
     fuse: Arc<Fuse>,
 }
 
 #[async_trait]
 impl ObjectWriter for FusedWriter {
     async fn write(&mut self, content: Vec<u8>) -> Result<()> {
-        self.fuse.call("ObjectWriter::write", self.inner.write(content)).await
+        self.fuse.call("ObjectWriter::write", &self.object, self.inner.write(content)).await
     }
 
     async fn finish(self: Box<Self>) -> Result<u64> {
-        self.fuse.call("ObjectWriter::finish", self.inner.finish()).await
+        let Self { inner, object, fuse } = *self;
+        fuse.call("ObjectWriter::finish", object, inner.finish()).await
     }
 }
 
 #[async_trait]
 impl<T: Catalog> Catalog for Fused<T> {
     async fn create_database(&self, name: &Name) -> Result<bool> {
-        self.fuse.call("Catalog::create_database", self.inner.create_database(name)).await
+        self.fuse.call("Catalog::create_database", name, self.inner.create_database(name)).await
     }
 
     async fn database(&self, name: &Name) -> Result<Option<Database>> {
-        self.fuse.call("Catalog::database", self.inner.database(name)).await
+        self.fuse.call("Catalog::database", name, self.inner.database(name)).await
     }
 
     async fn set_database_parameter(&self, name: &Name, key: &str, value: &str) -> Result<()> {
         let set = self.inner.set_database_parameter(name, key, value);
-        self.fuse.call("Catalog::set_database_parameter", set).await
+        self.fuse.call("Catalog::set_database_parameter", name, set).await
     }
 
     async fn create_table(&self, table: &Table) -> Result<bool> {
-        self.fuse.call("Catalog::create_table", self.inner.create_table(table)).await
+        self.fuse.call("Catalog::create_table", &table.name, self.inner.create_table(table)).await
     }
 
     async fn table(&self, name: &TableName) -> Result<Option<Table>> {
-        self.fuse.call("Catalog::table", self.inner.table(name)).await
+        self.fuse.call("Catalog::table", name, self.inner.table(name)).await
     }
 
     async fn update_table(&self, table: &Table) -> Result<()> {
-        self.fuse.call("Catalog::update_table", self.inner.update_table(table)).await
+        self.fuse.call("Catalog::update_table", &table.name, self.inner.update_table(table)).await
     }
 
     async fn drop_table(&self, name: &TableName) -> Result<bool> {
-        self.fuse.call("Catalog::drop_table", self.inner.drop_table(name)).await
+        self.fuse.call("Catalog::drop_table", name, self.inner.drop_table(name)).await
     }
 
     async fn tables(&self, database: &Name) -> Result<Vec<Name>> {
-        self.fuse.call("Catalog::tables", self.inner.tables(database)).await
+        self.fuse.call("Catalog::tables", database, self.inner.tables(database)).await
     }
 
     async fn partitions(&self, table: &TableName, filter: &PartitionFilter) -> Result<Vec<Partition>> {
-        self.fuse.call("Catalog::partitions", self.inner.partitions(table, filter)).await
+        self.fuse.call("Catalog::partitions", table, self.inner.partitions(table, filter)).await
     }
 
     async fn get_partitions(&self, table: &TableName, values: &[Vec<String>]) -> Result<Vec<Option<Partition>>> {
-        self.fuse.call("Catalog::get_partitions", self.inner.get_partitions(table, values)).await
+        self.fuse.call("Catalog::get_partitions", table, self.inner.get_partitions(table, values)).await
     }
 
     async fn add_partitions(&self, table: &TableName, partitions: &[Partition]) -> Result<usize> {
-        self.fuse.call("Catalog::add_partitions", self.inner.add_partitions(table, partitions)).await
+        self.fuse.call("Catalog::add_partitions", table, self.inner.add_partitions(table, partitions)).await
     }
 
     async fn swap_partition(
@@ -203,25 +287,25 @@ impl<T: Catalog> Catalog for Fused<T> {
         expected: Option<&Partition>,
     ) -> Result<Swap> {
         let swap = self.inner.swap_partition(table, partition, expected);
-        self.fuse.call("Catalog::swap_partition", swap).await
+        self.fuse.call("Catalog::swap_partition", table, swap).await
     }
 
     async fn drop_partitions(&self, table: &TableName, values: &[Vec<String>]) -> Result<usize> {
-        self.fuse.call("Catalog::drop_partitions", self.inner.drop_partitions(table, values)).await
+        self.fuse.call("Catalog::drop_partitions", table, self.inner.drop_partitions(table, values)).await
     }
 
     async fn vacuum(&self) -> Result<u64> {
-        self.fuse.call("Catalog::vacuum", self.inner.vacuum()).await
+        self.fuse.call("Catalog::vacuum", "", self.inner.vacuum()).await
     }
 }
 
 #[async_trait]
 impl<T: Engine> Engine for Fused<T> {
     async fn execute(&self, statement: &Statement) -> Result<Outcome> {
-        self.fuse.call("Engine::execute", self.inner.execute(statement)).await
+        self.fuse.call("Engine::execute", &statement.label, self.inner.execute(statement)).await
     }
 
     async fn query(&self, statement: &Statement) -> Result<Rows> {
-        self.fuse.call("Engine::query", self.inner.query(statement)).await
+        self.fuse.call("Engine::query", &statement.label, self.inner.query(statement)).await
     }
 }

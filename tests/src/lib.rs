@@ -5,6 +5,7 @@
 
 pub mod billing;
 pub mod calls;
+pub mod cut;
 pub mod fuse;
 pub mod lake;
 pub mod ministack;

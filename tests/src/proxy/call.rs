@@ -12,6 +12,8 @@ use quick_xml::events::Event;
 use serde_json::Value;
 use url::form_urlencoded;
 
+use crate::cut::{CallName, CallNames};
+
 /// A service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Service {
@@ -73,6 +75,12 @@ impl Call {
     #[must_use]
     pub fn is_a_change(&self) -> bool {
         !["Get", "BatchGet", "Head", "List"].iter().any(|verb| self.operation.starts_with(verb))
+    }
+
+    /// Its name among the calls of a job.
+    pub(super) fn name(&self, names: &mut CallNames) -> CallName {
+        let resources = self.resources.iter().map(ToString::to_string);
+        names.next(&format!("{:?} {}", self.service, self.operation), resources)
     }
 
     /// Whether the request's body tells what it is made on.

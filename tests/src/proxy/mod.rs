@@ -3,7 +3,6 @@
 mod call;
 mod server;
 
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::anyhow;
@@ -13,6 +12,7 @@ use tokio::task::AbortHandle;
 
 pub use self::call::{Call, Resource, Service};
 use self::server::Server;
+use crate::cut::{CallName, CallNames, Cut, Moment};
 
 /// The services behind a proxy, by their URLs.
 #[derive(Debug, Clone)]
@@ -21,24 +21,6 @@ pub struct Services {
     pub aws: String,
     /// Athena, if it is to be called.
     pub athena: Option<String>,
-}
-
-/// Where a job is cut off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cut {
-    /// At which of its calls, counted from 1.
-    pub at: usize,
-    /// When.
-    pub moment: Moment,
-}
-
-/// On which side of what a service does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Moment {
-    /// Before the call reaches the service.
-    Before,
-    /// After the service has acted, before its answer reaches the job.
-    After,
 }
 
 /// A proxy on this machine, for one job. It passes calls on as they come and notes them, until it cuts the job off: then
@@ -50,14 +32,14 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts one.
+    /// Starts one. `names` names the job's calls, for `cut`.
     ///
     /// # Panics
     /// There is no free port.
-    pub async fn start(services: Services, cut: Option<Cut>) -> Self {
+    pub async fn start(services: Services, names: CallNames, cut: Option<Cut>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let endpoint = format!("http://{}", listener.local_addr().expect("a port of its own"));
-        let line = Arc::new(Line { cut, calls: Mutex::default(), is_cut: SetOnce::new() });
+        let line = Arc::new(Line { cut, seen: Mutex::new(Seen::by(names)), is_cut: SetOnce::new() });
         let server = Server::new(services, Arc::clone(&line));
         let server = tokio::spawn(server.serve(listener)).abort_handle();
         Self { endpoint, line, server }
@@ -70,10 +52,22 @@ impl Proxy {
     }
 
     /// The calls so far, in the order in which they came; the last is the one that was cut. Looks at an execution of a
-    /// query that follow each other are one call, because their number is a matter of time.
+    /// query, with nothing else done to it between them, are one call, because their number is a matter of time.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
-        lock(&self.line.calls).clone()
+        lock(&self.line.seen).calls.iter().map(|(call, _)| call.clone()).collect()
+    }
+
+    /// The same, with their names.
+    #[must_use]
+    pub fn named_calls(&self) -> Vec<(Call, CallName)> {
+        lock(&self.line.seen).calls.clone()
+    }
+
+    /// Whether the job is cut off, or about to be.
+    #[must_use]
+    pub fn has_cut(&self) -> bool {
+        self.line.is_over()
     }
 
     /// Waits until the job is cut off: what the service does of that call is then done.
@@ -91,9 +85,29 @@ impl Drop for Proxy {
 /// What the proxy knows of its job.
 struct Line {
     cut: Option<Cut>,
-    calls: Mutex<Vec<Call>>,
+    seen: Mutex<Seen>,
     /// Set when what the service does of the call that was cut is done.
     is_cut: SetOnce<()>,
+}
+
+/// What the job has asked for.
+struct Seen {
+    calls: Vec<(Call, CallName)>,
+    names: CallNames,
+    /// The last of the calls is the one at which the job is cut off.
+    is_over: bool,
+}
+
+impl Seen {
+    fn by(names: CallNames) -> Self {
+        Self { calls: Vec::new(), names, is_over: false }
+    }
+
+    /// Whether a call looks at an execution at which the last call on it looked, too.
+    fn is_another_look(&self, call: &Call) -> bool {
+        let mut on_it = self.calls.iter().rev().map(|(one, _)| one).filter(|one| one.resources == call.resources);
+        call.operation == "GetQueryExecution" && on_it.next() == Some(call)
+    }
 }
 
 /// What becomes of a call.
@@ -109,19 +123,21 @@ enum Fate {
 impl Line {
     /// Notes a call; says what is to become of it.
     fn note(&self, call: Call) -> Fate {
-        let mut calls = lock(&self.calls);
-        let is_over = self.cut.is_some_and(|cut| calls.len() >= cut.at);
-        if is_over {
+        let mut seen = lock(&self.seen);
+        if seen.is_over {
             return Fate::Refused;
         }
-        if call.operation == "GetQueryExecution" && calls.last() == Some(&call) {
+        if seen.is_another_look(&call) {
             return Fate::Answered;
         }
-        calls.push(call);
-        match self.cut {
-            Some(Cut { at, moment: Moment::Before }) if at == calls.len() => Fate::CutBefore,
-            Some(Cut { at, moment: Moment::After }) if at == calls.len() => Fate::CutAfter,
-            _ => Fate::Answered,
+        let name = call.name(&mut seen.names);
+        let cut = self.cut.as_ref().filter(|cut| cut.call == name);
+        seen.calls.push((call, name));
+        seen.is_over = cut.is_some();
+        match cut.map(|cut| cut.moment) {
+            Some(Moment::Before) => Fate::CutBefore,
+            Some(Moment::After) => Fate::CutAfter,
+            None => Fate::Answered,
         }
     }
 
@@ -140,17 +156,7 @@ impl Line {
 
     /// Whether the job is dead, so that no answer may reach it.
     fn is_over(&self) -> bool {
-        self.cut.is_some_and(|cut| lock(&self.calls).len() >= cut.at)
-    }
-}
-
-impl fmt::Display for Cut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let moment = match self.moment {
-            Moment::Before => "before",
-            Moment::After => "after",
-        };
-        write!(f, "cut {moment} call {}", self.at)
+        lock(&self.seen).is_over
     }
 }
 

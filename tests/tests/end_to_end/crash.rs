@@ -1,14 +1,15 @@
-//! A run that is cut off between any two calls to a seam and run again gives what an uncut one gives, and leaves
+//! A run that is cut off at any call to a seam and run again gives what an uncut one gives, and leaves
 //! nothing behind.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::Result;
+use meterlake_core::lake::Lake;
 use meterlake_core::period::Period;
 use meterlake_merge::{Args, MergeJob};
 use meterlake_tests::calls::{call, calls, gzip, lines};
-use meterlake_tests::fuse::{Fuse, fused};
+use meterlake_tests::cut::CallNames;
+use meterlake_tests::fuse::{Fuse, cut_everywhere, fused};
 use meterlake_tests::lake::{Row, TestLake, counts, hour, one, range, run, statuses};
 use meterlake_tests::programs;
 use tokio::runtime::Runtime;
@@ -37,8 +38,8 @@ async fn rows_by_hour(lake: &TestLake) -> BTreeMap<Row, Vec<Row>> {
     hours
 }
 
-/// Cuts a merge off after its first call, its second, …, each time on a lake as `prepare` makes it, and runs it again.
-fn cut_everywhere(prepare: impl AsyncFn() -> TestLake, args: &Args, vacuum_after: Duration) {
+/// Cuts a merge off at each of its calls, each time on a lake as `prepare` makes it, and runs it again.
+fn cut_merge_everywhere(prepare: impl AsyncFn() -> TestLake, args: &Args, vacuum_after: Duration) {
     let runtime = Runtime::new().unwrap();
     let (before, expected, reported) = runtime.block_on(async {
         let lake = prepare().await;
@@ -46,33 +47,26 @@ fn cut_everywhere(prepare: impl AsyncFn() -> TestLake, args: &Args, vacuum_after
         let reports: Vec<_> = lake.merge(args).await.iter().map(counts).collect();
         (before, rows_by_hour(&lake).await, reports)
     });
-    for cut_after in 1.. {
-        let lake = runtime.block_on(prepare());
-        let fuse = Fuse::new(cut_after);
-        let mut config = lake.lake.config.clone();
-        config.vacuum_after = vacuum_after;
-        let seams = fused(&config, &fuse).unwrap();
-        let finished = fuse.run(async { run::<MergeJob>(&seams, args).await.unwrap() });
-        drop(seams);
-        let place = fuse.place();
-        runtime.block_on(async {
-            let visible = rows_by_hour(&lake).await;
-            for hour in expected.keys() {
-                let rows = visible.get(hour);
-                assert!(rows == before.get(hour) || rows == expected.get(hour), "half of {hour:?} is visible, {place}");
-            }
-            let reports: Vec<_> = lake.merge(args).await.iter().map(counts).collect();
-            assert_eq!((&reports, rows_by_hour(&lake).await), (&reported, expected.clone()), "{place}");
-            lake.assert_no_stray(&place).await;
-            assert_eq!(rows_by_hour(&lake).await, expected, "after vacuum, {place}");
-            let again = lake.merge(args).await;
-            assert!(statuses(&again).iter().all(|status| status.ends_with("unchanged")), "{place}");
-        });
-        if finished.is_some() {
-            assert!(cut_after > 15, "a run makes more than {cut_after} calls");
-            return;
+    let check = async |lake: &TestLake, place: &str| {
+        let visible = rows_by_hour(lake).await;
+        for hour in expected.keys() {
+            let rows = visible.get(hour);
+            assert!(rows == before.get(hour) || rows == expected.get(hour), "half of {hour:?} is visible, {place}");
         }
-    }
+        let reports: Vec<_> = lake.merge(args).await.iter().map(counts).collect();
+        assert_eq!((&reports, rows_by_hour(lake).await), (&reported, expected.clone()), "{place}");
+        lake.assert_no_stray(place).await;
+        assert_eq!(rows_by_hour(lake).await, expected, "after vacuum, {place}");
+        let again = lake.merge(args).await;
+        assert!(statuses(&again).iter().all(|status| status.ends_with("unchanged")), "{place}");
+    };
+    let cuts = cut_everywhere(
+        |_| runtime.block_on(prepare()),
+        vacuum_after,
+        async |lake| drop(run::<MergeJob>(lake, args).await.unwrap()),
+        |lake, place| runtime.block_on(check(lake, place)),
+    );
+    assert!(cuts > 15, "a run has more than {cuts} cuts");
 }
 
 #[test]
@@ -83,7 +77,7 @@ fn a_first_merge_may_be_cut_off_anywhere() {
         lake
     };
     let first = Args { lookback: Some(0), ..one(hour(FIRST)) };
-    cut_everywhere(prepare, &first, Duration::from_secs(3600));
+    cut_merge_everywhere(prepare, &first, Duration::from_secs(3600));
 }
 
 #[test]
@@ -96,7 +90,7 @@ fn a_merge_after_a_late_object_may_be_cut_off_anywhere() {
         lake.put(hour(FIRST), "late", calls(&["6", "4"]));
         lake
     };
-    cut_everywhere(prepare, &both_hours(), Duration::ZERO);
+    cut_merge_everywhere(prepare, &both_hours(), Duration::ZERO);
 }
 
 #[test]
@@ -109,48 +103,51 @@ fn a_merge_that_finds_only_the_hour_before_changed_may_be_cut_off_anywhere() {
         lake
     };
     let second = Args { lookback: Some(0), ..one(hour(FIRST).next()) };
-    cut_everywhere(prepare, &second, Duration::from_secs(3600));
+    cut_merge_everywhere(prepare, &second, Duration::from_secs(3600));
 }
 
 #[test]
-fn tables_and_repair_may_be_cut_off_anywhere() -> Result<()> {
+fn tables_and_repair_may_be_cut_off_anywhere() {
     use meterlake_repair::{Args, RepairJob};
     use meterlake_tables::TablesJob;
 
-    let runtime = Runtime::new()?;
-    let full = Args { full: true, msck: true, ..Args::default() };
-    for cut_after in 1.. {
+    let runtime = Runtime::new().unwrap();
+    let prepare = |_| {
         let lake = runtime.block_on(TestLake::bare());
         put_two_hours(&lake);
-        let fuse = Fuse::new(cut_after);
-        let seams = fused(&lake.lake.config, &fuse)?;
-        let finished = fuse.run(async {
-            run::<TablesJob>(&seams, &Default::default()).await.unwrap();
-            run::<RepairJob>(&seams, &full).await.unwrap();
-        });
-        let place = fuse.place();
-        runtime.block_on(async {
-            run::<TablesJob>(&lake.lake, &Default::default()).await.unwrap();
-            run::<RepairJob>(&lake.lake, &Args { full: true, ..Args::default() }).await.unwrap();
-            // A malformed line is a row of the raw table for Athena, and none here.
-            assert_eq!(lake.number("SELECT count(*) FROM restapi_access_log_json").await, 7, "{place}");
-            assert_eq!(lake.query("SHOW PARTITIONS restapi_access_log_json").await.len(), 2, "{place}");
-        });
-        if finished.is_some() {
-            return Ok(());
-        }
-    }
-    Ok(())
+        lake
+    };
+    let full = Args { full: true, msck: true, ..Args::default() };
+    let job = async |lake: &Lake| {
+        run::<TablesJob>(lake, &Default::default()).await.unwrap();
+        run::<RepairJob>(lake, &full).await.unwrap();
+    };
+    let check = async |lake: &TestLake, place: &str| {
+        run::<TablesJob>(&lake.lake, &Default::default()).await.unwrap();
+        run::<RepairJob>(&lake.lake, &Args { full: true, ..Args::default() }).await.unwrap();
+        // A malformed line is a row of the raw table for Athena, and none here.
+        assert_eq!(lake.number("SELECT count(*) FROM restapi_access_log_json").await, 7, "{place}");
+        assert_eq!(lake.query("SHOW PARTITIONS restapi_access_log_json").await.len(), 2, "{place}");
+    };
+    let check = |lake: &TestLake, place: &str| runtime.block_on(check(lake, place));
+    assert!(cut_everywhere(prepare, Duration::from_secs(3600), job, check) > 15);
 }
 
 #[test]
 fn a_program_that_opens_the_lake_after_a_cut_finds_it_sound() {
     let runtime = Runtime::new().unwrap();
-    let lake = runtime.block_on(TestLake::new());
-    put_two_hours(&lake);
-    let fuse = Fuse::new(25);
-    let seams = fused(&lake.lake.config, &fuse).unwrap();
-    fuse.run(async { run::<MergeJob>(&seams, &both_hours()).await.unwrap() });
+    let merge_until = |cut| {
+        let lake = runtime.block_on(TestLake::new());
+        put_two_hours(&lake);
+        let fuse = Fuse::new(CallNames::of(&lake.lake.config.lake), cut);
+        let seams = fused(&lake.lake.config, &fuse).unwrap();
+        let finished = fuse.run(async { run::<MergeJob>(&seams, &both_hours()).await.unwrap() });
+        (lake, fuse, finished)
+    };
+    let (_, undisturbed, _) = merge_until(None);
+    let cuts = undisturbed.cuts();
+    let (lake, _, finished) = merge_until(Some(cuts[cuts.len() / 2].clone()));
+    assert_eq!(finished, None);
     let folder = lake.folder().display().to_string();
     let args = ["--lake", &folder, "--from", FIRST, "--to", "2023-01-31T07", "--output", "json"];
     let counted: Vec<_> = programs::run("merge", lake.beside.path(), &args).reports().iter().map(counts).collect();

@@ -11,7 +11,7 @@ use meterlake_loadgen::{Late, Options, write_files};
 use meterlake_tables::TablesJob;
 use meterlake_tests::billing::draft;
 use meterlake_tests::calls::{call, lines, with};
-use meterlake_tests::fuse::{Fuse, fused};
+use meterlake_tests::fuse::cut_everywhere;
 use meterlake_tests::lake::{Row, TestLake, hour, range, run, statuses};
 use meterlake_tests::tree::copy_tree;
 use serde_json::{Value, json};
@@ -283,36 +283,31 @@ fn an_aggregate_may_be_cut_off_anywhere() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     // One hour is enough here.
     let args = Args { allow_missing: true, lookback: Some(3), ..one(DAY) };
-    for cut_after in 1.. {
-        let lake = runtime.block_on(async {
-            let lake = TestLake::new().await;
-            lake.put(hour("2023-01-31T06"), "a", lines([&call("1"), &call("2")]));
-            lake.merge_hour(hour("2023-01-31T06")).await;
-            lake
-        });
-        let fuse = Fuse::new(cut_after);
-        let mut config = lake.lake.config.clone();
-        config.vacuum_after = Duration::from_secs(3600);
-        let seams = fused(&config, &fuse).unwrap();
-        let finished = fuse.run(async { run::<AggregateJob>(&seams, &args).await.unwrap() });
-        drop(seams);
-        runtime.block_on(async {
-            let report = aggregate(&lake, &args).await.remove(0);
-            assert_eq!(report["requests"], 2, "{}", fuse.place());
-            lake.assert_no_stray(&fuse.place()).await;
-            assert_eq!(lake.number("SELECT sum(requests) FROM usage_daily").await, 2, "{}", fuse.place());
-        });
-        if finished.is_some() {
-            assert!(cut_after > 10, "a run makes more than {cut_after} calls");
-            return;
-        }
-    }
+    let prepare = async || {
+        let lake = TestLake::new().await;
+        lake.put(hour("2023-01-31T06"), "a", lines([&call("1"), &call("2")]));
+        lake.merge_hour(hour("2023-01-31T06")).await;
+        lake
+    };
+    let check = async |lake: &TestLake, place: &str| {
+        let report = aggregate(lake, &args).await.remove(0);
+        assert_eq!(report["requests"], 2, "{place}");
+        lake.assert_no_stray(place).await;
+        assert_eq!(lake.number("SELECT sum(requests) FROM usage_daily").await, 2, "{place}");
+    };
+    let cuts = cut_everywhere(
+        |_| runtime.block_on(prepare()),
+        Duration::from_secs(3600),
+        async |lake| drop(run::<AggregateJob>(lake, &args).await.unwrap()),
+        |lake, place| runtime.block_on(check(lake, place)),
+    );
+    assert!(cuts > 10, "a run has more than {cuts} cuts");
 }
 
 #[test]
 fn a_new_version_of_the_tables_may_be_cut_off_anywhere() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    for cut_after in 1.. {
+    let prepare = |_| {
         let (lake, folder) = runtime.block_on(with_sql_folder());
         fs::write(
             folder.join("tables/V004__two.sql"),
@@ -321,20 +316,20 @@ fn a_new_version_of_the_tables_may_be_cut_off_anywhere() {
              ALTER TABLE {{ usage_daily_table }} ADD COLUMNS (`two` bigint);\n",
         )
         .unwrap();
-        let fuse = Fuse::new(cut_after);
-        let seams = fused(&lake.lake.config, &fuse).unwrap();
-        let finished = fuse.run(async { run::<TablesJob>(&seams, &Default::default()).await.unwrap() });
-        drop(seams);
-        runtime.block_on(async {
-            run::<TablesJob>(&lake.lake, &Default::default()).await.unwrap_or_else(|error| {
-                panic!("{}: {error:#}", fuse.place());
-            });
-            let columns = lake.query("DESCRIBE usage_daily").await;
-            let new = columns.iter().filter(|row| ["one", "two"].contains(&row[0].as_deref().unwrap())).count();
-            assert_eq!(new, 2, "{}", fuse.place());
-        });
-        if finished.is_some() {
-            return;
-        }
-    }
+        lake
+    };
+    let check = async |lake: &TestLake, place: &str| {
+        let again = run::<TablesJob>(&lake.lake, &Default::default()).await;
+        again.unwrap_or_else(|error| panic!("{place}: {error:#}"));
+        let columns = lake.query("DESCRIBE usage_daily").await;
+        let new = columns.iter().filter(|row| ["one", "two"].contains(&row[0].as_deref().unwrap())).count();
+        assert_eq!(new, 2, "{place}");
+    };
+    let cuts = cut_everywhere(
+        prepare,
+        Duration::from_secs(3600),
+        async |lake| drop(run::<TablesJob>(lake, &Default::default()).await.unwrap()),
+        |lake, place| runtime.block_on(check(lake, place)),
+    );
+    assert!(cuts > 5, "a run has more than {cuts} cuts");
 }

@@ -19,6 +19,7 @@ use meterlake_repair::{Args as RepairArgs, RepairJob};
 use meterlake_tables::TablesJob;
 use meterlake_tests::billing::{day, draft, finalize, month};
 use meterlake_tests::calls::many_calls;
+use meterlake_tests::cut::CallNames;
 use meterlake_tests::lake::{hour, one, range, run};
 use meterlake_tests::ministack;
 use meterlake_tests::proxy::{Call, Proxy, Services};
@@ -54,7 +55,7 @@ impl Recorder {
 
     /// Runs a job as its function does: the lake is opened, then it works.
     async fn run<J: Job>(&mut self, name: &'static str, args: &J::Args) {
-        let proxy = Proxy::start(self.services.clone(), None).await;
+        let proxy = Proxy::start(self.services.clone(), CallNames::default(), None).await;
         let sdk = ministack::sdk_config_for(proxy.endpoint());
         let lake = meterlake_aws::open(self.config.clone(), &sdk, &sdk).await.unwrap();
         run::<J>(&lake, args).await.unwrap();

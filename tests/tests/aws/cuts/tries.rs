@@ -1,7 +1,6 @@
 //! A try: a job runs over a lake of its own until it is cut off, and runs again.
 
 use std::collections::BTreeMap;
-use std::iter;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,9 +21,10 @@ use meterlake_invoice::InvoiceJob;
 use meterlake_merge::MergeJob;
 use meterlake_repair::RepairJob;
 use meterlake_tables::TablesJob;
+use meterlake_tests::cut::{ATTEMPTS, CallName, CallNames, Cut, Moment};
 use meterlake_tests::lake::run;
 use meterlake_tests::ministack::endpoint;
-use meterlake_tests::proxy::{Call, Cut, Moment, Proxy, Services};
+use meterlake_tests::proxy::{Call, Proxy, Services};
 use regex::Regex;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
@@ -121,8 +121,9 @@ impl Tries {
         self.template.copy(&self.config).await
     }
 
-    fn proxy(&self, cut: Option<Cut>) -> impl Future<Output = Proxy> {
-        Proxy::start(self.services.clone(), cut)
+    /// A proxy for a job over a lake.
+    fn proxy(&self, config: &Config, cut: Option<Cut>) -> impl Future<Output = Proxy> {
+        Proxy::start(self.services.clone(), CallNames::of(&config.database), cut)
     }
 
     /// Opens a lake through a proxy. Calls are tried again as the SDK does, but soon.
@@ -138,33 +139,41 @@ impl Tries {
     }
 
     /// Runs the job, lets it die at a call, and runs it again. The end must be that of a job that nobody disturbed.
-    async fn cut(&self, cut: Cut, death: Death, call: &Call, expected: &End) {
-        let config = self.lake().await;
-        let proxy = self.proxy(Some(cut)).await;
-        match death {
-            Death::Kill => tokio::select! {
-                biased;
-                () = proxy.cut_off() => {}
-                _ = self.run(&config, &proxy) => {}
-            },
-            // It may well succeed, if all that was left to do was to tidy up.
-            Death::Silence => drop(self.run(&config, &proxy).await),
-        }
-        let calls = proxy.calls();
-        let last = calls.last().unwrap();
-        let place = format!("{cut}, {last}, by {death:?}");
-        if !self.makes_calls_at_once() {
-            assert_eq!((calls.len(), &last.operation), (cut.at, &call.operation), "{place}");
-        }
-        let again = self.run(&config, &self.proxy(None).await).await;
+    async fn cut(&self, cut: Cut, death: Death, expected: &End) {
+        let place = format!("{cut}, by {death:?}");
+        let mut attempts = 0;
+        let config = loop {
+            let config = self.lake().await;
+            if self.dies(&config, &cut, death).await {
+                break config;
+            }
+            attempts += 1;
+            assert!(attempts < ATTEMPTS, "{place}: {attempts} runs did not make this call");
+        };
+        let again = self.run(&config, &self.proxy(&config, None).await).await;
         again.unwrap_or_else(|error| panic!("{place}: {error:#}"));
         let end = self.end(&config, &place).await;
         assert!(end == *expected, "{place}:\n{}", difference(expected, &end));
     }
 
+    /// Runs the job until it dies at a call; `false`: it never made this call.
+    async fn dies(&self, config: &Config, cut: &Cut, death: Death) -> bool {
+        let proxy = self.proxy(config, Some(cut.clone())).await;
+        match death {
+            Death::Kill => tokio::select! {
+                biased;
+                () = proxy.cut_off() => {}
+                _ = self.run(config, &proxy) => {}
+            },
+            // It may well succeed, if all that was left to do was to tidy up.
+            Death::Silence => drop(self.run(config, &proxy).await),
+        }
+        proxy.has_cut()
+    }
+
     /// Deletes what can be deleted, and looks at what there is then.
     async fn end(&self, config: &Config, place: &str) -> End {
-        let proxy = self.proxy(None).await;
+        let proxy = self.proxy(config, None).await;
         let lake = self.open(Config { vacuum_after: Duration::ZERO, ..config.clone() }, &proxy).await.unwrap();
         let args = meterlake_repair::Args { vacuum: true, ..Default::default() };
         run::<RepairJob>(&lake, &args).await.unwrap();
@@ -192,21 +201,16 @@ impl Tries {
         ends.into_iter().map(|(sql, ends)| (sql, format!("{ends:?}"))).collect()
     }
 
-    /// The embedded engine reads several objects at once, so that its n-th call is not always the same.
-    fn makes_calls_at_once(&self) -> bool {
-        self.config.engine == EngineKind::Embedded
-    }
-
     /// Where and how a job is cut off that makes these calls.
-    fn cuts<'a>(&self, calls: &'a [Call]) -> impl Iterator<Item = (Cut, Death, &'a Call)> + use<'a> {
+    fn cuts(&self, calls: &[(Call, CallName)]) -> Vec<(Cut, Death)> {
         // Reading through the embedded engine, a job would try for minutes before it gave up.
-        let before = if self.makes_calls_at_once() { Death::Kill } else { Death::Silence };
-        calls.iter().enumerate().flat_map(move |(at, call)| {
-            let cut = |moment, death| (Cut { at: at + 1, moment }, death, call);
-            // After a call that changes nothing all is as it was before it.
-            let after = call.is_a_change().then(|| cut(Moment::After, Death::Kill));
-            iter::once(cut(Moment::Before, before)).chain(after)
+        let before = if self.config.engine == EngineKind::Embedded { Death::Kill } else { Death::Silence };
+        let cuts = calls.iter().flat_map(|(call, name)| Cut::all_at(name, call.is_a_change()));
+        cuts.map(|cut| {
+            let death = if cut.moment == Moment::Before { before } else { Death::Kill };
+            (cut, death)
         })
+        .collect()
     }
 }
 
@@ -221,23 +225,23 @@ pub(super) async fn cut_everywhere_from(
     template: Template,
     config: Config,
     asked: Asked,
-    is_first: impl FnMut(&Call) -> bool,
+    mut is_first: impl FnMut(&Call) -> bool,
 ) {
     let tries = Arc::new(Tries::new(template, config, asked).await);
     let config = tries.lake().await;
-    let proxy = tries.proxy(None).await;
+    let proxy = tries.proxy(&config, None).await;
     tries.run(&config, &proxy).await.unwrap();
-    let calls = proxy.calls();
+    let calls = proxy.named_calls();
     assert!(calls.len() > 20, "a job makes more calls than {calls:?}");
     let expected = Arc::new(tries.end(&config, "undisturbed").await);
     let is_free = matches!(tries.asked, Asked::Tables | Asked::Repair(_)) || config.engine == EngineKind::Embedded;
     assert_eq!(expected.paid.is_empty(), is_free, "{expected:?}");
     assert!(expected.paid.values().all(|ends| ends == "[Succeeded]"), "{expected:?}");
 
-    let first = calls.iter().position(is_first).unwrap();
-    let cuts = tries.cuts(&calls).skip_while(|(cut, ..)| cut.at <= first).map(|(cut, death, call)| {
-        let (tries, expected, call) = (Arc::clone(&tries), Arc::clone(&expected), call.clone());
-        tokio::spawn(async move { tries.cut(cut, death, &call, &expected).await })
+    let first = calls.iter().position(|(call, _)| is_first(call)).unwrap();
+    let cuts = tries.cuts(&calls[first..]).into_iter().map(|(cut, death)| {
+        let (tries, expected) = (Arc::clone(&tries), Arc::clone(&expected));
+        tokio::spawn(async move { tries.cut(cut, death, &expected).await })
     });
     let mut cuts = stream::iter(cuts).buffer_unordered(TRIES_AT_ONCE);
     while let Some(done) = cuts.next().await {
