@@ -17,7 +17,7 @@ static RANDOM: LazyLock<[(Regex, &str); 4]> = LazyLock::new(|| {
         ("[0-9]{8}t[0-9]{6}_[0-9a-f]{8}", "GENERATION"),
         ("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID"),
         ("part-[0-9]{5}-[0-9a-f]{16}", "PART"),
-        ("[0-9a-f]{64}", "HASH"),
+        ("[0-9a-f]{32,64}", "HASH"),
     ]
     .map(|(pattern, name)| (Regex::new(pattern).expect("a pattern"), name))
 });
@@ -130,8 +130,10 @@ mod tests {
         ] {
             assert_eq!(name(&mut first, &[one]), name(&mut second, &[other]));
         }
-        let hashes = ["0", "f"].map(|digit| digit.repeat(64));
-        assert_eq!(name(&mut first, &[&hashes[0]]), name(&mut second, &[&hashes[1]]));
+        for digits in [32, 64] {
+            let hashes = ["0", "f"].map(|digit| digit.repeat(digits));
+            assert_eq!(name(&mut first, &[&hashes[0]]), name(&mut second, &[&hashes[1]]));
+        }
     }
 
     #[test]

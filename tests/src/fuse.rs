@@ -194,7 +194,7 @@ impl<T: Store> Store for Fused<T> {
     }
 
     async fn read_part(&self, object: &Location, from: u64, length: u64) -> Result<Option<Vec<u8>>> {
-        self.fuse.call("Store::read_part", self.inner.read_part(object, from, length)).await
+        self.fuse.call("Store::read_part", object, self.inner.read_part(object, from, length)).await
     }
 
     async fn write(&self, object: &Location, content: &[u8]) -> Result<()> {

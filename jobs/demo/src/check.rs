@@ -93,7 +93,8 @@ pub(crate) async fn invoices(lake: &Lake, truth: &Truth, month: Month, report: &
     let (mut invoices, mut all_cents) = (0, 0);
     for (user, days) in &truth.users {
         let in_month = days.iter().filter(|(day, _)| day.month() == month).map(|(_, usage)| usage);
-        let calls: u64 = in_month.map(|usage| usage.requests - usage.throttled - usage.server_errors).sum();
+        let calls: u64 =
+            in_month.map(|usage| usage.requests - usage.throttled - usage.server_errors - usage.unknown_status).sum();
         if calls == 0 {
             continue;
         }

@@ -45,8 +45,8 @@ pub(crate) struct Call<'a> {
     pub(crate) request_time: i64,
     method: &'static str,
     path: &'static str,
-    /// The HTTP status.
-    pub(crate) status: u16,
+    /// The HTTP status; `None` where the gateway logs a bare `-`.
+    pub(crate) status: Option<u16>,
     protocol: &'static str,
     /// Bytes; `None` where the gateway logs `-`.
     pub(crate) response_length: Option<u64>,
@@ -73,7 +73,7 @@ impl<'a> Call<'a> {
             200 => Some(chance.random_range(11..=20_000)),
             _ => Some(chance.random_range(20..=200)),
         };
-        Self {
+        let mut call = Self {
             request_id: match chance.random_range(0..100) {
                 0 if !legacy => person.request_id.clone(),
                 _ => uuid(&mut chance),
@@ -84,72 +84,71 @@ impl<'a> Call<'a> {
             request_time: arrival(buffer, index, &mut chance) - chance.random_range(5..=LONGEST_WAY_MS),
             method,
             path,
-            status,
+            status: Some(status),
             protocol: if chance.random_range(0..4) == 0 { "HTTP/2.0" } else { "HTTP/1.1" },
             response_length,
+        };
+        if chance.random_bool(options.bare_dashes) {
+            // Only a format that leaves numbers unquoted, as the older form does, has such lines.
+            (call.extended_request_id, call.status, call.response_length) = (None, None, Some(0));
         }
+        call
     }
 
     /// The line, without its end.
     pub(crate) fn line(&self) -> Result<String> {
-        match &self.extended_request_id {
-            Some(id) => self.current_line(id),
-            None => self.older_line(),
+        let text = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+        let line = match &self.extended_request_id {
+            Some(id) => {
+                let (status, length) = (text(self.status.map(u64::from)), text(self.response_length));
+                serde_json::to_string(&self.keys(self.request_time.to_string(), status, length, Some(id)))
+            }
+            None => {
+                let length = self.response_length.unwrap_or_default();
+                serde_json::to_string(&self.keys(self.request_time, self.status, length, None))
+            }
+        };
+        Ok(line?.replacen("\"status\":null", "\"status\":-", 1))
+    }
+
+    fn keys<'b, Time, Status, Length>(
+        &'b self,
+        request_time: Time,
+        status: Status,
+        response_length: Length,
+        extended_request_id: Option<&'b str>,
+    ) -> Line<'b, Time, Status, Length> {
+        Line {
+            request_time,
+            status,
+            response_length,
+            ip: self.ip,
+            user: self.user.unwrap_or("-"),
+            http_method: self.method,
+            resource_path: self.path,
+            protocol: self.protocol,
+            extended_request_id,
+            request_id: &self.request_id,
         }
-    }
-
-    /// The line with a bare `-` where a number belongs, as the older form could give it: no JSON.
-    pub(crate) fn line_with_a_bare_dash(&self) -> Result<String> {
-        let status = format!("\"status\":{}", self.status);
-        Ok(self.older_line()?.replace(&status, "\"status\":-"))
-    }
-
-    fn current_line(&self, extended_request_id: &str) -> Result<String> {
-        Ok(serde_json::to_string(&Line {
-            request_id: &self.request_id,
-            extended_request_id: Some(extended_request_id),
-            ip: self.ip,
-            user: self.user.unwrap_or("-"),
-            request_time: self.request_time.to_string(),
-            http_method: self.method,
-            resource_path: self.path,
-            status: self.status.to_string(),
-            protocol: self.protocol,
-            response_length: self.response_length.map_or_else(|| "-".to_owned(), |length| length.to_string()),
-        })?)
-    }
-
-    fn older_line(&self) -> Result<String> {
-        Ok(serde_json::to_string(&Line {
-            request_id: &self.request_id,
-            extended_request_id: None,
-            ip: self.ip,
-            user: self.user.unwrap_or("-"),
-            request_time: self.request_time,
-            http_method: self.method,
-            resource_path: self.path,
-            status: self.status,
-            protocol: self.protocol,
-            response_length: self.response_length.unwrap_or_default(),
-        })?)
     }
 }
 
-/// The keys of a line, in their order. `Time`, `Status` and `Length` are text today and were numbers once.
+/// The keys of a line, in the order of the format in `infra/api.yaml`. `Time`, `Status` and `Length` are text today and
+/// were numbers once.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Line<'a, Time, Status, Length> {
-    request_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    extended_request_id: Option<&'a str>,
+    request_time: Time,
+    status: Status,
+    response_length: Length,
     ip: &'a str,
     user: &'a str,
-    request_time: Time,
     http_method: &'a str,
     resource_path: &'a str,
-    status: Status,
     protocol: &'a str,
-    response_length: Length,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extended_request_id: Option<&'a str>,
+    request_id: &'a str,
 }
 
 /// When a call's line arrives, in milliseconds since 1970: the buffer's time is cut into as many parts as it has calls.

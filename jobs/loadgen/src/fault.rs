@@ -1,6 +1,6 @@
 //! How a record is spoiled.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
@@ -12,17 +12,18 @@ const GARBAGE: [&str; 4] =
 /// Lines that are neither a record nor a fault.
 const BLANKS: [&str; 3] = ["", " ", "\t  "];
 
-/// The line of a call whose record is spoiled: with a bare `-` where a number belongs, cut off, or something else.
+/// The line of a call whose record is spoiled: cut off, or something else.
+///
+/// It is cut off before its last key, which is the only one whose value a client may choose: merge reads what stands
+/// before that key even where the rest is broken.
 pub(crate) fn spoiled_line(call: &Call<'_>, chance: &mut ChaCha8Rng) -> Result<String> {
-    Ok(match chance.random_range(0..3) {
-        0 => call.line_with_a_bare_dash()?,
-        1 => {
-            let line = call.line()?;
-            let end = chance.random_range(1..line.len());
-            line[..line.floor_char_boundary(end)].to_owned()
-        }
-        _ => GARBAGE[chance.random_range(0..GARBAGE.len())].to_owned(),
-    })
+    if chance.random() {
+        return Ok(GARBAGE[chance.random_range(0..GARBAGE.len())].to_owned());
+    }
+    let line = call.line()?;
+    let last_key = line.rfind(",\"requestId\":").context("a line has a request id")?;
+    let end = chance.random_range(1..=last_key);
+    Ok(line[..line.floor_char_boundary(end)].to_owned())
 }
 
 /// A line without text.

@@ -25,6 +25,8 @@ pub struct Options {
     pub copies: f64,
     /// Share (0–1) of records that arrive as a line that is no record. A third as many blank lines come with them.
     pub malformed: f64,
+    /// Share (0–1) of calls logged with a bare `-` for the status, in the older form: calls, but no valid JSON.
+    pub bare_dashes: f64,
     /// Share (0–1) of objects that are late.
     pub late_share: f64,
     /// Which objects are written: all, or those of one side.
@@ -91,6 +93,7 @@ impl Default for Options {
             gzip: Gzip::Half,
             copies: 0.0,
             malformed: 0.0,
+            bare_dashes: 0.0,
             late_share: 0.0,
             late: Late::All,
             unauthenticated: 0.0,
@@ -119,6 +122,7 @@ impl Options {
         let shares = [
             ("copies", self.copies),
             ("malformed", self.malformed),
+            ("bare-dashes", self.bare_dashes),
             ("late", self.late_share),
             ("unauthenticated", self.unauthenticated),
             ("legacy", self.legacy),

@@ -69,7 +69,7 @@ impl File {
     }
 
     fn records(&self) -> impl Iterator<Item = Value> {
-        self.lines().filter_map(|line| serde_json::from_str(line).ok())
+        self.lines().filter_map(record)
     }
 
     /// The time in its name.
@@ -77,6 +77,11 @@ impl File {
         let time = &self.name["amazon-apigateway-random-gen-1-".len()..][.."2023-01-31-06-00-12".len()];
         NaiveDateTime::parse_from_str(time, "%Y-%m-%d-%H-%M-%S").unwrap().and_utc()
     }
+}
+
+/// What a line says; a bare `-` is read as if it were quoted.
+fn record(line: &str) -> Option<Value> {
+    serde_json::from_str(&line.replace(":-,", ":\"-\",")).ok()
 }
 
 /// Everything that can go wrong, and enough calls for each to happen.
@@ -89,6 +94,7 @@ fn eventful() -> Options {
         objects_per_hour: 5,
         copies: 0.3,
         malformed: 0.1,
+        bare_dashes: 0.05,
         late_share: 0.4,
         unauthenticated: 0.1,
         legacy: 0.3,
@@ -96,18 +102,14 @@ fn eventful() -> Options {
     }
 }
 
-fn identity(record: &Value) -> String {
-    record.get("extendedRequestId").unwrap_or(record).to_string()
-}
-
 fn number(value: &Value) -> u64 {
     value.as_u64().or_else(|| value.as_str()?.parse().ok()).unwrap_or_default()
 }
 
-/// Counts as merge must: of each hour's records, one of each that the folder of the hour before does not have.
+/// Counts as merge must: of each hour's lines with a record, one of each that the folder of the hour before does not have.
 fn recount(files: &[File], options: &Options) -> Truth {
     let mut truth = Truth::of_hours(options.from, options.to);
-    let mut records: HashMap<Hour, Vec<Value>> = HashMap::new();
+    let mut records: HashMap<Hour, Vec<(&str, Value)>> = HashMap::new();
     for file in files {
         let hour = truth.hours.get_mut(&file.hour).unwrap();
         let (lines, well_formed) = (file.lines().count() as u64, file.records().count() as u64);
@@ -116,13 +118,14 @@ fn recount(files: &[File], options: &Options) -> Truth {
         hour.malformed += lines - well_formed;
         truth.totals.lines += lines;
         truth.totals.blank += file.text.lines().count() as u64 - lines;
-        records.entry(file.hour).or_default().extend(file.records());
+        let of_file = file.lines().filter_map(|line| Some((line.trim(), record(line)?)));
+        records.entry(file.hour).or_default().extend(of_file);
     }
     for (hour, counts) in &mut truth.hours {
         let of = |hour: &Hour| records.get(hour).into_iter().flatten();
-        let mut seen: HashSet<String> = of(&hour.previous()).map(identity).collect();
-        for record in of(hour) {
-            if !seen.insert(identity(record)) {
+        let mut seen: HashSet<&str> = of(&hour.previous()).map(|(line, _)| *line).collect();
+        for (line, record) in of(hour) {
+            if !seen.insert(line) {
                 counts.duplicates += 1;
                 continue;
             }
@@ -139,6 +142,7 @@ fn recount(files: &[File], options: &Options) -> Truth {
             usage.client_errors += u64::from(status / 100 == 4);
             usage.server_errors += u64::from(status / 100 == 5);
             usage.throttled += u64::from(status == 429);
+            usage.unknown_status += u64::from(record["status"] == "-");
             usage.response_bytes += number(&record["responseLength"]);
         }
     }
@@ -229,7 +233,7 @@ async fn copies_lie_in_the_same_object_in_another_of_the_hour_and_across_the_edg
     let mut places: BTreeMap<&str, Vec<(Hour, usize)>> = BTreeMap::new();
     let files = lake.files().await;
     for (number, file) in files.iter().enumerate() {
-        for line in file.lines().filter(|line| serde_json::from_str::<Value>(line).is_ok()) {
+        for line in file.lines().filter(|line| record(line).is_some()) {
             places.entry(line).or_default().push((file.hour, number));
         }
     }
@@ -262,6 +266,32 @@ async fn objects_come_in_every_form_that_firehose_gives() {
     assert!(text.lines().any(|line| line.starts_with('{') && !line.ends_with('}')));
     assert!(text.lines().any(|line| line.starts_with("Endpoint")));
     assert!(lake.folder.path().join("json-data/year=2023/month=01/day=31/hour=22").is_dir());
+}
+
+#[tokio::test]
+async fn a_bare_dash_for_the_status_is_a_call_without_one() {
+    let lake = Lake::new();
+    let truth = lake.write(&Options { bare_dashes: 0.2, copies: 0.2, ..Options::default() }).await;
+    let files = lake.files().await;
+    let bare: HashSet<&str> =
+        files.iter().flat_map(File::lines).filter(|line| line.contains("\"status\":-,")).collect();
+    assert!(bare.iter().all(|line| serde_json::from_str::<Value>(line).is_err()));
+    let unknown: u64 = truth.users.values().flat_map(BTreeMap::values).map(|usage| usage.unknown_status).sum();
+    assert!(unknown > 300, "{unknown}");
+    assert_eq!((bare.len() as u64, truth.totals.malformed), (unknown, 0));
+}
+
+#[tokio::test]
+async fn the_request_id_is_the_last_key_and_no_spoiled_line_has_its_value() {
+    let lake = Lake::new();
+    lake.write(&eventful()).await;
+    for file in lake.files().await {
+        for line in file.lines() {
+            let key = line.find(",\"requestId\":\"");
+            assert_eq!(key.is_some(), record(line).is_some(), "{line}");
+            assert!(key.is_none_or(|key| line[key..].matches(':').count() == 1), "{line}");
+        }
+    }
 }
 
 #[tokio::test]

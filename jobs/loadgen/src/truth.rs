@@ -26,7 +26,7 @@ pub struct Totals {
     pub lines: u64,
     /// Calls, each once.
     pub calls: u64,
-    /// Lines that repeat a call.
+    /// Lines that equal the line of a call.
     pub copies: u64,
     /// Lines that are no record.
     pub malformed: u64,
@@ -45,8 +45,8 @@ pub struct Totals {
 pub struct HourTruth {
     /// Calls that the merged partition must have. A call that lies in two hours' folders counts for the earlier.
     pub calls: u64,
-    /// Lines of the folder that the merged partition must not have, being copies of a line in it or in the folder of
-    /// the hour before.
+    /// Lines of the folder that the merged partition must not have, being equal to a line in it or in the folder of the
+    /// hour before.
     pub duplicates: u64,
     /// Lines that are no record.
     pub malformed: u64,
@@ -67,6 +67,8 @@ pub struct Usage {
     pub server_errors: u64,
     /// Calls with the status 429.
     pub throttled: u64,
+    /// Calls whose status is not known: they are not billed.
+    pub unknown_status: u64,
     /// Bytes of the answers whose length is known.
     pub response_bytes: u64,
 }
@@ -126,9 +128,11 @@ impl Truth {
 impl Usage {
     fn add(&mut self, call: &Call<'_>) {
         self.requests += 1;
-        self.client_errors += u64::from((400..500).contains(&call.status));
-        self.server_errors += u64::from((500..600).contains(&call.status));
-        self.throttled += u64::from(call.status == 429);
+        let has_status = |is_so: fn(u16) -> bool| u64::from(call.status.is_some_and(is_so));
+        self.client_errors += has_status(|status| (400..500).contains(&status));
+        self.server_errors += has_status(|status| (500..600).contains(&status));
+        self.throttled += has_status(|status| status == 429);
+        self.unknown_status += u64::from(call.status.is_none());
         self.response_bytes += call.response_length.unwrap_or_default();
     }
 }

@@ -53,7 +53,7 @@ async fn usage(lake: &TestLake) -> BTreeMap<String, BTreeMap<meterlake_core::per
         .query(
             "SELECT \"user\", CAST(CAST(requesttime AS date) AS varchar), count(*), \
              count_if(status BETWEEN 400 AND 499), count_if(status BETWEEN 500 AND 599), count_if(status = 429), \
-             coalesce(sum(responselength), 0) \
+             count_if(status IS NULL), coalesce(sum(responselength), 0) \
              FROM restapi_access_log_parquet WHERE \"user\" <> '-' GROUP BY 1, 2",
         )
         .await;
@@ -66,7 +66,8 @@ async fn usage(lake: &TestLake) -> BTreeMap<String, BTreeMap<meterlake_core::per
             client_errors: number(3),
             server_errors: number(4),
             throttled: number(5),
-            response_bytes: number(6),
+            unknown_status: number(6),
+            response_bytes: number(7),
         };
         users.entry(cells[0].clone()).or_default().insert(cells[1].parse().unwrap(), usage);
     }

@@ -45,6 +45,9 @@ pub(crate) struct FilesArgs {
     /// Share (0 to 1) of records that arrive as a line that is no record
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     malformed: f64,
+    /// Share (0 to 1) of calls logged with a bare - for the status, which are calls without a status
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    bare_dashes: f64,
     /// Share (0 to 1) of objects to leave out, which --late-only writes in a second run
     #[arg(long, value_name = "SHARE")]
     late: Option<f64>,
@@ -78,6 +81,7 @@ impl FilesArgs {
             gzip: self.gzip,
             copies: self.copies,
             malformed: self.malformed,
+            bare_dashes: self.bare_dashes,
             late_share: self.late.unwrap_or_default(),
             late: match (self.late, self.late_only) {
                 (None, _) => Late::All,
