@@ -12,4 +12,6 @@ pub mod programs;
 pub mod proxy;
 pub mod python;
 pub mod runtime_api;
+pub mod supervisor;
 pub mod tree;
+pub mod trino;
