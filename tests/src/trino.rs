@@ -26,6 +26,11 @@ const ARTIFACTS: &str = include_str!("../trino/artifacts.txt");
 const JVM: &str = include_str!("../trino/etc/jvm.config");
 /// Copies a file out of Maven's registry, by way of the local repository.
 const COPY: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy";
+/// Unpacks a file into a folder. Python's `shutil` would leave out names with `..` in them, of which the plugin has some.
+const UNPACK: &str = "
+import sys, tarfile, zipfile
+(zipfile.ZipFile if sys.argv[1].endswith('.zip') else tarfile.open)(sys.argv[1]).extractall(sys.argv[2])
+";
 /// The oldest Java that runs this Trino.
 const JAVA: u32 = 24;
 /// How long Trino may take to start. It takes ten seconds where nothing else runs.
@@ -133,8 +138,7 @@ fn installed(mvn: &Path) -> Result<PathBuf, String> {
         let file = work.join(format!("{name}-{version}.{kind}"));
         let found = sha256(&fs::read(&file).expect("a file that Maven copied"));
         assert_eq!(found, pin, "{coordinates} is not the file that tests/trino/artifacts.txt names");
-        let unpack = "import shutil, sys; shutil.unpack_archive(*sys.argv[1:])";
-        succeed(Command::new("python3").args(["-c", unpack]).arg(&file).arg(&work));
+        succeed(Command::new("python3").args(["-c", UNPACK]).arg(&file).arg(&work));
     }
     // Of the many plugins, each of which makes the start longer, the one for lakes.
     let folder = |prefix: &str| {

@@ -12,6 +12,7 @@ mod fake;
 mod gateway;
 mod glue;
 mod join;
-mod lakes;
 mod s3;
 mod s3_failures;
+
+use meterlake_tests::lakes;
