@@ -38,15 +38,21 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A client of the Trino. `None` if it cannot run on this machine, which is then said once, in one line.
 ///
+/// Each test has a client of its own, because the connections of a client end with the runtime that it was used in.
+///
 /// # Panics
 /// Java or `mvn` is missing and the variable `CI` is `true`; or Trino does not start.
 #[must_use]
-pub fn trino() -> Option<&'static Trino> {
-    static TRINO: OnceLock<Option<(Trino, Server)>> = OnceLock::new();
-    TRINO.get_or_init(start).as_ref().map(|(trino, _)| trino)
+pub fn trino() -> Option<Trino> {
+    static SERVER: OnceLock<Option<Server>> = OnceLock::new();
+    SERVER.get_or_init(start).as_ref().map(|server| client(server.port))
 }
 
-fn start() -> Option<(Trino, Server)> {
+fn client(port: u16) -> Trino {
+    Trino::new(&format!("http://127.0.0.1:{port}")).expect("a URL")
+}
+
+fn start() -> Option<Server> {
     let needs = java().ok_or(format!("Java {JAVA} or newer")).and_then(|java| {
         let mvn = program("mvn").ok_or("mvn".to_owned())?;
         Ok((java, mvn))
@@ -88,9 +94,8 @@ fn start() -> Option<(Trino, Server)> {
         }
         command
     });
-    let trino = Trino::new(&format!("http://127.0.0.1:{}", server.port)).expect("a URL");
-    server.wait(PATIENCE, |_| answers(&trino));
-    Some((trino, server))
+    server.wait(PATIENCE, |port| answers(&client(port)));
+    Some(server)
 }
 
 /// Whether it runs queries, and sees the catalog. A server that still starts answers with an error.

@@ -8,7 +8,7 @@ use meterlake_tests::trino::trino;
 #[tokio::test(flavor = "multi_thread")]
 async fn trino_gives_the_invoices_of_the_embedded_engine_byte_for_byte() {
     let Some(trino) = trino() else { return };
-    let (on_trino, local) = (lake_on_trino(trino).await, TestLake::bare().await);
+    let (on_trino, local) = (lake_on_trino(&trino).await, TestLake::bare().await);
     let (merged_on_trino, drafts_on_trino) = chain(&on_trino, 0.0).await;
     let (merged, drafts) = chain(&local.lake, 0.0).await;
     let all = |reports: &[serde_json::Value]| reports.iter().map(counts).collect::<Vec<_>>();

@@ -7,11 +7,11 @@ use meterlake_tests::trino::trino;
 #[tokio::test(flavor = "multi_thread")]
 async fn pyathena_reads_the_lake_with_each_of_its_cursors() {
     let Some(trino) = trino() else { return };
-    succeed_with("with_pyathena.py", &StandIn::start(Some(trino), |_| {}).await).await;
+    succeed_with("with_pyathena.py", &StandIn::start(Some(&trino), |_| {}).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn awswrangler_reads_the_lake_in_each_of_its_modes() {
     let Some(trino) = trino() else { return };
-    succeed_with("with_awswrangler.py", &StandIn::start(Some(trino), |_| {}).await).await;
+    succeed_with("with_awswrangler.py", &StandIn::start(Some(&trino), |_| {}).await).await;
 }

@@ -179,7 +179,7 @@ fn known() -> BTreeMap<String, String> {
 async fn trino_gives_the_answers_of_the_corpus() {
     let Some(trino) = trino() else { return };
     let mut entries = corpus();
-    let answers = ask_trino(trino, &entries).await;
+    let answers = ask_trino(&trino, &entries).await;
     if std::env::var_os(WRITE).is_some() {
         for (entry, answer) in entries.iter_mut().zip(answers) {
             entry.answer = answer;

@@ -50,7 +50,7 @@ fn folder(lake: &Lake, name: &str) -> Location {
 #[tokio::test(flavor = "multi_thread")]
 async fn usage_is_the_same() {
     let Some(trino) = trino() else { return };
-    let both = Both::of(lake_with_usage().await, trino).await;
+    let both = Both::of(lake_with_usage().await, &trino).await;
     for (number, (day, zone)) in
         DAYS.iter().flat_map(|day| ["UTC", "Asia/Seoul", "America/St_Johns"].map(|zone| (*day, zone))).enumerate()
     {
@@ -84,7 +84,7 @@ async fn usage_is_the_same() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_usage_of_a_month_is_the_same() {
     let Some(trino) = trino() else { return };
-    let both = Both::of(lake_with_usage().await, trino).await;
+    let both = Both::of(lake_with_usage().await, &trino).await;
     let meters = ["billable_requests", "requests", "response_bytes"];
     let columns = [["usage_date", "httpmethod", "resourcepath"].as_slice(), &meters].concat();
     for digits in [0, 1] {
@@ -124,7 +124,7 @@ async fn the_usage_of_a_month_is_the_same() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_too_late_is_the_same() {
     let Some(trino) = trino() else { return };
-    let both = Both::of(lake_with_usage().await, trino).await;
+    let both = Both::of(lake_with_usage().await, &trino).await;
     let too_late = |lake: &Lake| {
         let values = SqlValues::from([
             ("usage_daily_table", (&lake.layout.usage_daily.name).into()),
