@@ -95,7 +95,7 @@ pub async fn close(lake: &Lake) -> [Files; 2] {
 }
 
 async fn aggregate(lake: &Lake, day: &str) -> Value {
-    let args = AggregateArgs { day: Some(Some(day.parse().unwrap())), ..Default::default() };
+    let args = AggregateArgs { day: Some(Some(day.parse().unwrap())), allow_missing: true, ..Default::default() };
     run::<AggregateJob>(lake, &args).await.unwrap().remove(0)
 }
 

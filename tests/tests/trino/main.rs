@@ -7,3 +7,4 @@ mod chain;
 mod clients;
 mod corpus;
 mod queries;
+mod statements;
