@@ -4,14 +4,21 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 pub mod billing;
+pub mod both;
 pub mod calls;
+pub mod chain;
 pub mod cut;
 pub mod fuse;
 pub mod hostile;
 pub mod lake;
+pub mod lakes;
 pub mod ministack;
 pub mod programs;
 pub mod proxy;
 pub mod python;
+pub mod python_clients;
 pub mod runtime_api;
+pub mod stand_in;
+pub mod supervisor;
 pub mod tree;
+pub mod trino;

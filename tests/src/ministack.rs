@@ -1,35 +1,18 @@
 //! AWS on this machine: `ministack` from PyPI, an emulator of S3, Glue and more, started once per test process.
 
-use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::net::TcpStream;
+use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use meterlake_core::location::Location;
 
-use crate::python::{python_with, target};
-
-/// Starts the emulator and ends it, and what it started, when this process is gone: then the standard input ends.
-const SUPERVISOR: &str = "
-import os, select, signal, subprocess, sys
-server = subprocess.Popen([sys.executable, '-m', 'ministack'], stdin=subprocess.DEVNULL, start_new_session=True)
-try:
-    while server.poll() is None and not select.select([sys.stdin], [], [], 0.5)[0]:
-        pass
-finally:
-    for end in signal.SIGTERM, signal.SIGKILL:
-        try:
-            os.killpg(server.pid, end)
-            server.wait(2)
-        except (ProcessLookupError, subprocess.TimeoutExpired):
-            pass
-";
+use crate::python::python_with;
+use crate::supervisor;
 
 /// How long the emulator may take to start. It takes half a second where nothing else runs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -38,8 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Server {
     /// The URL of all services.
     pub endpoint: String,
-    /// Kept for its standard input.
-    _supervisor: Child,
+    _server: supervisor::Server,
 }
 
 /// The URL of all services.
@@ -89,35 +71,19 @@ pub fn s3() -> aws_sdk_s3::Client {
 #[must_use]
 pub fn start(environment: &[(&str, &str)]) -> Server {
     let python = python_with(include_str!("../requirements-aws.txt"));
-    // Free now. That another process takes it before the emulator does is unlikely enough.
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
-    static STARTED: AtomicU32 = AtomicU32::new(0);
-    let log = target().join(format!("tmp/ministack-{}.log", STARTED.fetch_add(1, Ordering::Relaxed)));
-    fs::create_dir_all(target().join("tmp")).expect("a folder that can be made");
-    let output = File::create(&log).expect("a log that can be written");
-    let errors = output.try_clone().expect("a log that can be written");
-
-    let mut supervisor = Command::new(python);
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("AWS_") {
-            supervisor.env_remove(name);
+    let mut server = supervisor::Server::start("ministack", |port| {
+        let mut command = Command::new(python);
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("AWS_") {
+                command.env_remove(name);
+            }
         }
-    }
-    supervisor.args(["-c", SUPERVISOR]).env("GATEWAY_PORT", port.to_string()).env("BIND_HOST", "127.0.0.1");
-    supervisor.env("LOG_LEVEL", "WARNING").envs(environment.iter().copied());
-    supervisor.stdin(Stdio::piped()).stdout(output).stderr(errors);
-    let mut supervisor = supervisor.spawn().expect("Python starts");
-
-    let begun = Instant::now();
-    while !is_healthy(port) {
-        let ended = supervisor.try_wait().expect("a child process");
-        if ended.is_some() || begun.elapsed() > PATIENCE {
-            let _ = supervisor.kill();
-            panic!("ministack did not start: {}", fs::read_to_string(&log).unwrap_or_default());
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
-    Server { endpoint: format!("http://127.0.0.1:{port}"), _supervisor: supervisor }
+        command.args(["-m", "ministack"]).env("GATEWAY_PORT", port.to_string()).env("BIND_HOST", "127.0.0.1");
+        command.env("LOG_LEVEL", "WARNING").envs(environment.iter().copied());
+        command
+    });
+    server.wait(PATIENCE, is_healthy);
+    Server { endpoint: format!("http://127.0.0.1:{}", server.port), _server: server }
 }
 
 /// Whether the emulator answers.

@@ -15,7 +15,7 @@ pub(crate) struct Column {
 impl Column {
     /// A column of one of Trino's types, such as `decimal(10,2)`, or of Hive's `string`.
     ///
-    /// Trino knows the length of `'abc'` and the engine does not: all text is as long as can be.
+    /// Trino knows the length of `'abc'`. The embedded engine does not: there, all text is as long as can be.
     pub(crate) fn new(name: &str, trino_type: &str) -> Self {
         let (base, arguments) = match trino_type.split_once('(') {
             Some((base, rest)) => (base, rest.split_once(')').unwrap_or((rest, ""))),
@@ -30,7 +30,7 @@ impl Column {
             "real" => ("float", 17, 0),
             "double" => (base, 17, 0),
             "decimal" => (base, argument(0).unwrap_or(38), argument(1).unwrap_or(0)),
-            "varchar" => (base, i32::MAX, 0),
+            "varchar" | "char" => (base, argument(0).unwrap_or(i32::MAX), 0),
             "varbinary" => (base, 1 << 30, 0),
             "timestamp" => (base, argument(0).unwrap_or(3), 0),
             // boolean, date, array, map, row, Hive's string
@@ -125,6 +125,7 @@ mod tests {
             ("double", "double", 17, 0),
             ("decimal(12,3)", "decimal", 12, 3),
             ("varchar", "varchar", 2_147_483_647, 0),
+            ("varchar(3)", "varchar", 3, 0),
             ("varbinary", "varbinary", 1_073_741_824, 0),
             ("date", "date", 0, 0),
             ("timestamp(3)", "timestamp", 3, 0),

@@ -2,6 +2,8 @@
 
 use meterlake_core::location::Location;
 
+use crate::trino::QueryFailed;
+
 /// Why an execution failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
@@ -30,19 +32,40 @@ impl Failure {
 
     /// What the engine says, which is nearly always about the statement; in Athena's words where programs look for them.
     pub(crate) fn of_engine(error: &anyhow::Error, target: Option<&Location>) -> Self {
+        if let Some(failed) = error.downcast_ref::<QueryFailed>() {
+            return Self::of_trino(failed, target);
+        }
         // The first says what we call the statement.
         let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
         let said = if causes.is_empty() { error.to_string() } else { causes.join(": ") };
         Self::user(in_athenas_words(&said, target).unwrap_or(said))
     }
+
+    /// What Trino says is what Athena says, but for the folder that is in the way.
+    fn of_trino(failed: &QueryFailed, target: Option<&Location>) -> Self {
+        let message = match target.filter(|_| failed.name == "HIVE_PATH_ALREADY_EXISTS") {
+            Some(folder) => path_already_exists(folder),
+            None => failed.to_string(),
+        };
+        let user = Self::user(message);
+        if failed.kind == "USER_ERROR" || failed.kind == "EXTERNAL" {
+            user
+        } else {
+            Self { category: 1, number: 401, ..user }
+        }
+    }
+}
+
+fn path_already_exists(folder: &Location) -> String {
+    format!(
+        "HIVE_PATH_ALREADY_EXISTS: Target directory for table already exists: {folder}. You may need to manually clean the \
+         data at location '{folder}' before retrying. Athena will not delete data in your account."
+    )
 }
 
 fn in_athenas_words(said: &str, target: Option<&Location>) -> Option<String> {
     if let Some(folder) = target.filter(|_| said.contains("is not empty: write to a new one")) {
-        return Some(format!(
-            "HIVE_PATH_ALREADY_EXISTS: Target directory for table already exists: {folder}. You may need to manually clean \
-             the data at location '{folder}' before retrying. Athena will not delete data in your account."
-        ));
+        return Some(path_already_exists(folder));
     }
     if let Some(at) = said.find("HIVE_CURSOR_ERROR: ") {
         return Some(said[at..].to_owned());

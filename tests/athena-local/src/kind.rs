@@ -65,6 +65,11 @@ impl Kind {
         matches!(self, Self::Select | Self::Show | Self::Describe)
     }
 
+    /// Whether Athena's own engine, a Trino, runs it. The rest is Hive's.
+    pub(crate) fn is_trinos(self) -> bool {
+        self == Self::Select || self.writes_rows()
+    }
+
     /// Whether it writes rows into files.
     pub(crate) fn writes_rows(self) -> bool {
         matches!(self, Self::CreateTableAs | Self::Insert | Self::Unload)

@@ -1,5 +1,5 @@
-//! A stand-in for Amazon Athena: its JSON protocol over HTTP. Statements run on the embedded engine, over an S3 and a
-//! Glue that somebody else provides.
+//! A stand-in for Amazon Athena: its JSON protocol over HTTP. Statements run on the embedded engine, or on a Trino, over
+//! an S3 and a Glue that somebody else provides.
 
 mod claims;
 mod columns;
@@ -14,6 +14,7 @@ mod run;
 mod server;
 mod show;
 mod tokens;
+mod trino;
 mod wire;
 
 use std::collections::HashMap;
@@ -30,6 +31,7 @@ use tokio::task::AbortHandle;
 pub use self::execution::State;
 pub use self::faults::{Cut, Fault, Faults};
 pub use self::server::serve;
+pub use self::trino::{Answer, Query, QueryFailed, Trino};
 
 use self::claims::NoClaims;
 use self::execution::Execution;
@@ -96,8 +98,15 @@ impl AthenaLocal {
         let store = Arc::new(S3Store::new(s3));
         let catalog = Arc::new(GlueCatalog::new(glue, Arc::new(NoClaims)));
         let engine = EmbeddedEngine::on_aws(&Config::default(), store.clone(), catalog.clone(), s3)?;
-        let machine = Machine { engine, store, catalog, glue: aws_sdk_glue::Client::new(glue) };
+        let machine = Machine { engine, trino: None, store, catalog, glue: aws_sdk_glue::Client::new(glue) };
         Ok(Self { workgroup, faults: Faults::default(), machine, executions: Mutex::default() })
+    }
+
+    /// The same, which hands queries and what they write to a Trino. Its catalog `awsdatacatalog` is the same Glue.
+    #[must_use]
+    pub fn with_trino(mut self, trino: Trino) -> Self {
+        self.machine.trino = Some(trino);
+        self
     }
 
     /// What it is told to do wrong.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use athena_local::{AthenaLocal, WorkGroup, serve};
+use athena_local::{AthenaLocal, Trino, WorkGroup, serve};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -27,6 +27,9 @@ struct Args {
     /// The URL of Glue
     #[arg(long, value_name = "URL")]
     glue_endpoint: String,
+    /// Let this Trino run queries, CTAS, INSERT and UNLOAD: its catalog `awsdatacatalog` is the same Glue
+    #[arg(long, value_name = "URL")]
+    trino: Option<String>,
     /// Where results go, unless a query says: s3://bucket/results
     #[arg(long, value_name = "LOCATION")]
     output: Option<Location>,
@@ -75,7 +78,10 @@ fn main() -> ExitCode {
 }
 
 async fn run(args: &Args) -> Result<()> {
-    let athena = AthenaLocal::new(&args.sdk(&args.s3_endpoint), &args.sdk(&args.glue_endpoint), args.workgroup())?;
+    let mut athena = AthenaLocal::new(&args.sdk(&args.s3_endpoint), &args.sdk(&args.glue_endpoint), args.workgroup())?;
+    if let Some(url) = &args.trino {
+        athena = athena.with_trino(Trino::new(url)?);
+    }
     let listener = TcpListener::bind(("127.0.0.1", args.port));
     let listener = listener.await.with_context(|| format!("cannot listen on port {}", args.port))?;
     writeln!(std::io::stdout(), "http://{}", listener.local_addr()?)?;

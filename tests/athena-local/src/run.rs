@@ -1,4 +1,4 @@
-//! Running one statement on the embedded engine.
+//! Running one statement on the embedded engine or on Trino.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use meterlake_core::catalog::Catalog;
 use meterlake_core::engine::{Engine, Statement};
 use meterlake_core::location::Location;
-use meterlake_core::names::Name;
+use meterlake_core::names::{Name, TableName};
 use meterlake_core::store::{Store, visible_objects};
 use meterlake_embedded::EmbeddedEngine;
 
@@ -17,10 +17,13 @@ use crate::kind::{self, Kind};
 use crate::parameters::{only_statement, with_parameters};
 use crate::results;
 use crate::show::Question;
+use crate::trino::{CATALOG, Rewritten, Trino};
 
 /// What statements run on.
 pub(crate) struct Machine {
     pub(crate) engine: EmbeddedEngine,
+    /// Runs queries and what they write, in the engine's place.
+    pub(crate) trino: Option<Trino>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) catalog: Arc<dyn Catalog>,
     pub(crate) glue: aws_sdk_glue::Client,
@@ -59,6 +62,9 @@ impl Machine {
             let rows = found.lines.into_iter().map(|line| vec![Some(line)]).collect();
             return Ok(Gave { table: Arc::new(Table { columns, rows }), ..Gave::default() });
         }
+        if let Some(trino) = self.trino.as_ref().filter(|_| kind.is_trinos()) {
+            return self.ask_trino(trino, kind, statement).await;
+        }
         if kind.gives_rows() {
             let found = self.engine.typed_query(statement).await?;
             let columns = found.rows.columns.iter().zip(&found.types);
@@ -74,6 +80,34 @@ impl Machine {
             // Athena does not say it of an UNLOAD.
             written: if kind == Kind::Unload { 0 } else { outcome.rows },
             scanned_bytes: outcome.scan.bytes,
+            manifest: None,
+        })
+    }
+
+    async fn ask_trino(&self, trino: &Trino, kind: Kind, statement: &Statement) -> Result<Gave> {
+        let Statement { sql, database, label, .. } = statement;
+        let unloaded = TableName::new(database.clone(), format!("unload_{}", label.replace('-', "_")).parse()?);
+        let name = format!("{CATALOG}.\"{database}\".\"{}\"", unloaded.table);
+        let rewritten = Rewritten::of(kind, sql, &name)?;
+        let answer = trino.run(&rewritten.query(database.as_str())).await;
+        let answer = answer.map_err(|error| rewritten.explain(error, sql))?;
+        if kind == Kind::Unload {
+            // The rows stay where they are. A task of its own, so that the table goes also if the query is stopped now.
+            let catalog = Arc::clone(&self.catalog);
+            tokio::spawn(async move { catalog.drop_table(&unloaded).await }).await??;
+        }
+        let (mut columns, mut rows) = (Vec::new(), Vec::new());
+        if kind.writes_rows() {
+            columns.push(Column::new("rows", "bigint"));
+        } else {
+            let found = answer.columns.iter();
+            columns.extend(found.map(|(name, data_type)| Column::new(&name.to_lowercase(), &data_type.to_lowercase())));
+            rows = answer.rows;
+        }
+        Ok(Gave {
+            table: Arc::new(Table { columns, rows }),
+            written: if kind == Kind::Unload { 0 } else { answer.written.unwrap_or(0) },
+            scanned_bytes: answer.scanned_bytes,
             manifest: None,
         })
     }

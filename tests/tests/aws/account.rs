@@ -8,9 +8,8 @@ use meterlake_core::config::{Config, EngineKind};
 use meterlake_core::generation::Generation;
 use meterlake_core::lake::Lake;
 use meterlake_embedded::connect;
+use meterlake_tests::chain::chain;
 use meterlake_tests::lake::TestLake;
-
-use crate::chain::chain;
 
 fn variable(name: &str) -> String {
     env::var(name).unwrap_or_else(|_| panic!("{name} is not set: see tests/README.md"))

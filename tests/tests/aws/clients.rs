@@ -11,7 +11,7 @@ mod workgroup;
 use std::sync::Arc;
 use std::time::Duration;
 
-use athena_local::{AthenaLocal, WorkGroup, serve};
+use athena_local::{AthenaLocal, WorkGroup};
 use aws_config::retry::RetryConfig;
 use aws_sdk_athena::Client;
 use aws_sdk_athena::config::Builder;
@@ -20,8 +20,7 @@ use aws_sdk_athena::types::{QueryExecution, QueryExecutionContext, QueryExecutio
 use meterlake_aws::S3Store;
 use meterlake_core::location::Location;
 use meterlake_core::store::Store;
-use meterlake_tests::ministack::{bucket, sdk_config, sdk_config_for};
-use tokio::net::TcpListener;
+use meterlake_tests::ministack::{sdk_config, sdk_config_for};
 
 /// A stand-in of a test's own, with a bucket and a database of its own, and the AWS SDK's client of it.
 struct StandIn {
@@ -39,20 +38,17 @@ impl StandIn {
     }
 
     async fn with(change: impl FnOnce(&mut WorkGroup)) -> Self {
-        let root = bucket().await;
-        let sdk = sdk_config();
-        let mut workgroup = WorkGroup { output: Some(root.join("results")), ..WorkGroup::default() };
-        change(&mut workgroup);
-        let can_start = workgroup.is_enabled && workgroup.output.is_some();
-        let athena = Arc::new(AthenaLocal::new(&sdk, &sdk, workgroup).unwrap());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(serve(listener, Arc::clone(&athena)));
+        let mut can_start = true;
+        let started = meterlake_tests::stand_in::StandIn::start(None, |workgroup| {
+            change(workgroup);
+            can_start = workgroup.is_enabled && workgroup.output.is_some();
+        });
+        let meterlake_tests::stand_in::StandIn { athena, endpoint, root } = started.await;
         // The SDK's own retries would hide what goes wrong.
         let config = Builder::from(&sdk_config_for(&endpoint)).retry_config(RetryConfig::disabled());
         let client = Client::from_conf(config.build());
         let database = root.bucket_and_key().unwrap().0.replace('-', "_");
-        let stand_in = Self { athena, endpoint, client, store: S3Store::new(&sdk), root, database };
+        let stand_in = Self { athena, endpoint, client, store: S3Store::new(&sdk_config()), root, database };
         if can_start {
             stand_in.succeed(&format!("CREATE DATABASE `{}`", stand_in.database)).await;
         }

@@ -12,7 +12,8 @@ mod fake;
 mod gateway;
 mod glue;
 mod join;
-mod lakes;
 mod s3;
 mod s3_failures;
 mod storage_classes;
+
+use meterlake_tests::lakes;

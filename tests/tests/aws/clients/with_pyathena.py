@@ -35,6 +35,9 @@ class PlainCursor(unittest.TestCase):
         self.assertEqual(row, tuple(VALUES.values()))
         self.assertEqual([type(value) for value in row], [type(value) for value in VALUES.values()])
         types = [(name, kind, precision, scale) for name, kind, _, _, precision, scale, _ in found.description]
+        # Trino knows how long a literal is; to the embedded engine all text is as long as can be.
+        self.assertIn(types[5][2], (len(TEXT), 2147483647))
+        types[5:7] = [(name, kind, 2147483647, scale) for name, kind, _, scale in types[5:7]]
         self.assertEqual(types, [
             ("a_boolean", "boolean", 0, 0),
             ("an_integer", "integer", 10, 0),
@@ -112,7 +115,9 @@ class PlainCursor(unittest.TestCase):
         self.assertEqual((columns[:2], columns[-3:]), (["user", "usage_date"], ["year", "month", "day"]))
 
     def test_an_error_reaches_the_caller(self):
-        with self.assertRaisesRegex(OperationalError, "TABLE_NOT_FOUND: Table 'awsdatacatalog.*nowhere' does not exist"):
+        # Trino says where in the statement, the embedded engine does not.
+        not_found = "TABLE_NOT_FOUND: (line 1:15: )?Table 'awsdatacatalog.*nowhere' does not exist"
+        with self.assertRaisesRegex(OperationalError, not_found):
             cursor().execute("SELECT * FROM nowhere")
         with self.assertRaisesRegex(DatabaseError, "Only one sql statement is allowed"):
             cursor().execute("SELECT 1; SELECT 2")
