@@ -353,7 +353,7 @@ labelled AS (
 SELECT id, name, at, piece, text, copy_key, kind FROM labelled"#;
 
 impl Fixture {
-    async fn with_lines(self, lines: &str) -> Self {
+    async fn with_raw_lines(self, lines: &str) -> Self {
         self.write("raw/a.log", lines);
         self.run(
             "CREATE EXTERNAL TABLE `lines` (`line` string, `rest` string)
@@ -385,7 +385,7 @@ async fn lines_become_calls_copies_and_malformed_lines_in_one_statement() {
         "\nnot JSON\nnot JSON\n",
         "{\"id\":\"x\"}\u{1}rest\n",
     );
-    let lake = Fixture::new().await.with_lines(lines).await;
+    let lake = Fixture::new().await.with_raw_lines(lines).await;
     assert_eq!(lake.run(SPLIT_BY_KIND).await.rows, 11);
     assert_eq!(lake.lines("SHOW PARTITIONS kinds").await, ["kind=call", "kind=copy", "kind=malformed"]);
     assert_eq!(
@@ -408,7 +408,7 @@ async fn lines_become_calls_copies_and_malformed_lines_in_one_statement() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn such_a_statement_sorts_and_joins_nothing_and_reads_a_record_once() {
-    let lake = Fixture::new().await.with_lines("{}\n").await;
+    let lake = Fixture::new().await.with_raw_lines("{}\n").await;
     let query = SPLIT_BY_KIND.split_once("AS\nWITH").unwrap().1;
     let plan = lake.lines(&format!("EXPLAIN WITH{query}")).await.join("\n");
     for dear in ["Sort", "Join", "Window", "Aggregate", "Hash("] {
@@ -421,7 +421,7 @@ async fn such_a_statement_sorts_and_joins_nothing_and_reads_a_record_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kind_without_rows_has_no_folder() {
-    let lake = Fixture::new().await.with_lines("{\"id\":\"a\"}\n").await;
+    let lake = Fixture::new().await.with_raw_lines("{\"id\":\"a\"}\n").await;
     assert_eq!(lake.run(SPLIT_BY_KIND).await.rows, 1);
     assert_eq!(lake.lines("SHOW PARTITIONS kinds").await, ["kind=call"]);
     assert!(!lake.folder.path().join("kinds/kind=malformed").exists());

@@ -6,5 +6,6 @@
 mod chain;
 mod clients;
 mod corpus;
+mod merge;
 mod queries;
 mod statements;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_s3::Client;
 use bytes::Bytes;
 use meterlake_core::catalog::{Parameters, Partition, PartitionFilter, Table};
+use meterlake_core::generation::Generation;
 use meterlake_core::lake::Lake;
 use meterlake_core::location::Location;
 use meterlake_core::names::TableName;
@@ -42,7 +43,9 @@ impl State {
         let names = lake.catalog.tables(&lake.config.database).await.unwrap();
         assert!(names.iter().all(|name| !name.as_str().contains("staging")), "{place}: {names:?}");
         let mut published = BTreeMap::new();
-        for name in [&layout.raw, &layout.merged, &layout.usage_daily, &layout.invoices, &layout.line_items] {
+        let (raw, merged) = ([&layout.raw, &layout.lines], [&layout.merged, &layout.copies, &layout.malformed]);
+        let later = [&layout.usage_daily, &layout.invoices, &layout.line_items];
+        for name in raw.into_iter().chain(merged).chain(later) {
             if names.contains(&name.name.table) {
                 let partitions = lake.catalog.partitions(&name.name, &PartitionFilter::default()).await.unwrap();
                 published.insert(&name.name, partitions);
@@ -62,7 +65,7 @@ impl State {
             let mut table = lake.catalog.table(name).await.unwrap().unwrap();
             table.location = in_lake(lake, &table.location);
             table.name = TableName::new("the_database".parse().unwrap(), name.table.clone());
-            let is_parquet = **name != layout.raw.name;
+            let is_parquet = ![&layout.raw.name, &layout.lines.name].contains(name);
             let rows = if is_parquet { rows(lake, partitions).await } else { Vec::new() };
             let noted = |partition: &Partition| (partition.values.join("/"), notes(lake, partition));
             let partitions = partitions.iter().map(noted).collect();
@@ -85,7 +88,14 @@ fn notes(lake: &Lake, partition: &Partition) -> Parameters {
             notes.insert("fingerprint".to_owned(), publication.fingerprint);
             notes
         }
-        None => [("location".to_owned(), in_lake(lake, &partition.location).to_string())].into(),
+        None => {
+            let location = &partition.location;
+            // A generation's name is left to chance; what lies in it is not.
+            let generation = Generation::folder_around(location);
+            let place =
+                location.relative_to(&generation).map_or_else(|| in_lake(lake, location).to_string(), str::to_owned);
+            [("location".to_owned(), place)].into()
+        }
     }
 }
 
@@ -134,7 +144,11 @@ async fn assert_no_stray(lake: &Lake, published: &BTreeMap<&TableName, Vec<Parti
     for (name, partitions) in published {
         kept.extend(partitions.iter().map(|partition| {
             let is_of_invoices = **name == layout.invoices.name || **name == layout.line_items.name;
-            if is_of_invoices { generation_of_invoices(partition) } else { partition.location.clone() }
+            if is_of_invoices {
+                generation_of_invoices(partition)
+            } else {
+                Generation::folder_around(&partition.location)
+            }
         }));
     }
     let is_kept = |object: &Location| kept.iter().any(|folder| object.relative_to(folder).is_some());

@@ -61,11 +61,11 @@ impl Asked {
 
     /// The tables that it changes.
     fn tables<'a>(&self, layout: &'a Layout) -> Vec<&'a TableName> {
-        let Layout { raw, merged, usage_daily, invoices, line_items, .. } = layout;
+        let Layout { raw, lines, merged, copies, malformed, usage_daily, invoices, line_items, .. } = layout;
         let tables = match self {
-            Self::Tables => vec![raw, merged, usage_daily, invoices, line_items],
-            Self::Repair(_) => vec![raw],
-            Self::Merge(_) => vec![merged],
+            Self::Tables => vec![raw, lines, merged, copies, malformed, usage_daily, invoices, line_items],
+            Self::Repair(_) => vec![raw, lines],
+            Self::Merge(_) => vec![merged, copies, malformed],
             Self::Aggregate(_) => vec![usage_daily],
             Self::Invoice(_) => vec![invoices, line_items],
         };
