@@ -177,12 +177,7 @@ impl TestLake {
 
     fn statement(&self, sql: &str) -> Statement {
         let database = self.lake.config.database.clone();
-        Statement {
-            label: "the test's statement".to_owned(),
-            sql: sql.to_owned(),
-            database,
-            token: None,
-        }
+        Statement { label: "the test's statement".to_owned(), sql: sql.to_owned(), database, token: None }
     }
 
     /// The whole merged table, sorted: the hour of arrival, then the columns.

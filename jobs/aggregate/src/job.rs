@@ -169,12 +169,7 @@ impl<'a> Work<'a> {
     }
 
     fn statement(&self, draft: &Draft, file: &SqlFile, sql: String) -> Statement {
-        Statement {
-            label: file.label(),
-            sql,
-            database: self.lake.config.database.clone(),
-            token: draft.token(),
-        }
+        Statement { label: file.label(), sql, database: self.lake.config.database.clone(), token: draft.token() }
     }
 
     fn render(&self, draft: &Draft) -> Result<String> {

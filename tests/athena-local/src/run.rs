@@ -43,12 +43,7 @@ impl Machine {
         let database = request.query_execution_context.database.as_deref().unwrap_or("default");
         // Some clients name it as a statement would: in quotes.
         let database: Name = database.trim_matches('`').parse().map_err(|error| Failure::user(format!("{error:#}")))?;
-        let statement = Statement {
-            label: execution.id.clone(),
-            sql: sql.trim().to_owned(),
-            database,
-            token: None,
-        };
+        let statement = Statement { label: execution.id.clone(), sql: sql.trim().to_owned(), database, token: None };
         let mut gave =
             self.answer(kind, &statement).await.map_err(|error| Failure::of_engine(&error, target.as_ref()))?;
         let written = self.write_results(execution, &mut gave, target.as_ref()).await;
