@@ -63,20 +63,23 @@ seams_found AS (
 -- Records that came without a line end between them are pieces 1, 2, … of their line; any other line is one piece, 0. At
 -- least one piece must be a record; a bad one among them costs no good one.
 pieces AS (
-  SELECT path, is_whole, CAST(IF(cardinality(parts) > 1, number, 0) AS integer) AS piece, text
+  SELECT path, is_whole, CAST(IF(is_cut, number, 0) AS integer) AS piece, text
   FROM (
-    SELECT
-      path,
-      is_whole,
-      IF(
-        any_match(cut_line, part ->
-          try(json_parse(part)) IS NOT NULL
-          OR try(json_parse(regexp_replace(part, ':\s*-\s*([,}])', ':"-"$1'))) IS NOT NULL
-        ),
-        cut_line,
-        ARRAY[line]
-      ) AS parts
-    FROM seams_found
+    SELECT path, is_whole, parts, cardinality(parts) > 1 AS is_cut
+    FROM (
+      SELECT
+        path,
+        is_whole,
+        IF(
+          any_match(cut_line, part ->
+            try(json_parse(part)) IS NOT NULL
+            OR try(json_parse(regexp_replace(part, ':\s*-\s*([,}])', ':"-"$1'))) IS NOT NULL
+          ),
+          cut_line,
+          ARRAY[line]
+        ) AS parts
+      FROM seams_found
+    )
   )
   CROSS JOIN UNNEST(parts) WITH ORDINALITY AS t(text, number)
 ),

@@ -119,7 +119,7 @@ async fn a_dry_run_shows_the_statement_and_changes_nothing() {
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert_says(
         &ran.stdout,
-        &["CREATE TABLE", "external_location", "hour = 6", "first time", "\"restapi_access_log_json\""],
+        &["CREATE TABLE", "external_location", "hour = 6", "first time", "\"restapi_access_log_lines\""],
     );
     assert!(!ran.stdout.contains("{{"));
     for program in ["repair", "tables"] {

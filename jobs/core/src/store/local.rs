@@ -102,23 +102,7 @@ impl Store for LocalStore {
 
     async fn sweep(&self, folder: &Location, age: Duration) -> Result<()> {
         let root = path(folder)?;
-        blocking(move || {
-            for entry in entries(&root)? {
-                if !is_temporary(&entry) {
-                    continue;
-                }
-                let written = entry.metadata().and_then(|metadata| metadata.modified());
-                if written.is_ok_and(|at| at.elapsed().is_ok_and(|passed| passed >= age)) {
-                    match fs::remove_file(entry.path()) {
-                        // Another run swept it.
-                        Err(error) if error.kind() == ErrorKind::NotFound => {}
-                        removed => removed.with_context(|| format!("cannot delete {}", entry.path().display()))?,
-                    }
-                }
-            }
-            Ok(())
-        })
-        .await
+        blocking(move || sweep_tree(&root, age)).await
     }
 
     async fn delete_folder(&self, folder: &Location) -> Result<()> {
@@ -183,6 +167,28 @@ fn list_files(folder: &Path, objects: &mut Vec<Object>) -> Result<()> {
             modified,
             storage_class: None,
         });
+    }
+    Ok(())
+}
+
+/// Deletes what writes that were killed left, below a folder.
+fn sweep_tree(folder: &Path, age: Duration) -> Result<()> {
+    for entry in entries(folder)? {
+        if entry.path().is_dir() {
+            sweep_tree(&entry.path(), age)?;
+            continue;
+        }
+        if !is_temporary(&entry) {
+            continue;
+        }
+        let written = entry.metadata().and_then(|metadata| metadata.modified());
+        if written.is_ok_and(|at| at.elapsed().is_ok_and(|passed| passed >= age)) {
+            match fs::remove_file(entry.path()) {
+                // Another run swept it.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                removed => removed.with_context(|| format!("cannot delete {}", entry.path().display()))?,
+            }
+        }
     }
     Ok(())
 }

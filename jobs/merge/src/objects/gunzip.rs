@@ -4,16 +4,24 @@ use std::io::{self, Write};
 
 use flate2::write::GzDecoder;
 
-/// Unpacks GZIP data of one member or several. Zeros behind a member are padding, which GZIP readers pass over.
+/// The first two bytes of a member (RFC 1952).
+const MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+/// Unpacks GZIP data of one member or several. What follows on the last one and is no member does not matter, as in Java.
 pub(super) struct Gunzip {
-    /// `None`: between members.
-    member: Option<GzDecoder<Vec<u8>>>,
-    has_member: bool,
+    stage: Stage,
+}
+
+enum Stage {
+    Member(Box<GzDecoder<Vec<u8>>>),
+    /// Behind a member; perhaps the first byte of the next one was seen.
+    Behind(Option<u8>),
+    Over,
 }
 
 impl Gunzip {
     pub(super) fn new() -> Self {
-        Self { member: None, has_member: false }
+        Self { stage: Stage::member() }
     }
 
     /// Takes the next bytes; gives what they unpack to.
@@ -22,22 +30,31 @@ impl Gunzip {
     /// The data is broken.
     pub(super) fn push(&mut self, mut data: &[u8]) -> io::Result<Vec<u8>> {
         let mut unpacked = Vec::new();
-        while !data.is_empty() {
-            if self.member.is_none() && self.has_member {
-                let padding = data.iter().take_while(|byte| **byte == 0).count();
-                data = &data[padding..];
-                if data.is_empty() {
-                    break;
+        while let Some(first) = data.first() {
+            match &mut self.stage {
+                Stage::Over => break,
+                Stage::Member(member) => {
+                    let taken = member.write(data)?;
+                    unpacked.append(member.get_mut());
+                    data = &data[taken..];
+                    // A member that takes nothing has ended.
+                    if taken == 0 {
+                        unpacked.extend(self.finish()?);
+                        self.stage = Stage::Behind(None);
+                    }
                 }
-            }
-            self.has_member = true;
-            let member = self.member.get_or_insert_with(|| GzDecoder::new(Vec::new()));
-            let taken = member.write(data)?;
-            unpacked.append(member.get_mut());
-            data = &data[taken..];
-            // A member that takes nothing has ended.
-            if taken == 0 {
-                unpacked.extend(self.end_member()?);
+                Stage::Behind(None) if *first == MAGIC[0] => {
+                    self.stage = Stage::Behind(Some(MAGIC[0]));
+                    data = &data[1..];
+                }
+                Stage::Behind(Some(_)) if *first == MAGIC[1] => {
+                    self.stage = Stage::member();
+                    if let Stage::Member(member) = &mut self.stage {
+                        member.write_all(&MAGIC)?;
+                    }
+                    data = &data[1..];
+                }
+                Stage::Behind(_) => self.stage = Stage::Over,
             }
         }
         Ok(unpacked)
@@ -48,14 +65,16 @@ impl Gunzip {
     /// # Errors
     /// The data is cut off or broken.
     pub(super) fn finish(&mut self) -> io::Result<Vec<u8>> {
-        self.end_member()
-    }
-
-    fn end_member(&mut self) -> io::Result<Vec<u8>> {
-        match self.member.take() {
-            Some(member) => member.finish(),
-            None => Ok(Vec::new()),
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Member(member) => member.finish(),
+            Stage::Behind(_) | Stage::Over => Ok(Vec::new()),
         }
+    }
+}
+
+impl Stage {
+    fn member() -> Self {
+        Self::Member(Box::new(GzDecoder::new(Vec::new())))
     }
 }
 
@@ -85,10 +104,12 @@ mod tests {
     }
 
     #[test]
-    fn members_and_padding_are_unpacked_in_parts_of_any_size() {
-        let data = [gzip("one\n"), gzip(""), gzip("two\n"), vec![0; 700]].concat();
-        for part in [1, 2, 7, 100, 10_000] {
-            assert_eq!(unpack(&data, part).unwrap(), "one\ntwo\n", "{part}");
+    fn members_are_unpacked_in_parts_of_any_size_and_what_follows_does_not_matter() {
+        let members = [gzip("one\n"), gzip(""), gzip("two\n")].concat();
+        for behind in [vec![0; 700], b"junk".to_vec(), vec![0x1f], vec![0x1f, 0], [vec![0; 9], gzip("x")].concat()] {
+            for part in [1, 2, 7, 100, 10_000] {
+                assert_eq!(unpack(&[&members[..], &behind].concat(), part).unwrap(), "one\ntwo\n", "{part}");
+            }
         }
     }
 
@@ -100,7 +121,7 @@ mod tests {
         for part in [1, 10_000] {
             assert!(unpack(&whole[..whole.len() - 5], part).is_err());
             assert!(unpack(&flipped, part).is_err());
-            assert!(unpack(&[whole.clone(), b"text".to_vec()].concat(), part).is_err());
+            assert!(unpack(&[whole.clone(), MAGIC.to_vec(), b"text".to_vec()].concat(), part).is_err());
         }
     }
 }

@@ -137,7 +137,7 @@ impl Reader {
                 self.has_line |= self.has_text;
                 self.line_bytes = 0;
             }
-            self.has_text |= line.iter().any(|byte| !byte.is_ascii_whitespace());
+            self.has_text = self.has_text || !is_blank(line);
             self.line_bytes += line.len();
             if self.line_bytes > MAX_LINE_BYTES {
                 return Err(format!(
@@ -181,6 +181,19 @@ impl Reader {
         }
         self.finding()
     }
+}
+
+/// Whether `sources/lines.sql` sees a blank line: white space, and a byte order mark that may stand before it.
+fn is_blank(line: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(line);
+    let text = text.trim_start_matches(is_white_space);
+    text.strip_prefix('\u{feff}').unwrap_or(text).chars().all(is_white_space)
+}
+
+/// What Trino's `trim` takes off: Java's `Character.isWhitespace`.
+fn is_white_space(character: char) -> bool {
+    matches!(character, '\t'..='\r' | '\u{1c}'..=' ' | '\u{1680}' | '\u{2000}'..='\u{2006}' | '\u{2008}'..='\u{200a}'
+        | '\u{2028}' | '\u{2029}' | '\u{205f}' | '\u{3000}')
 }
 
 fn broken(_: std::io::Error) -> String {
@@ -243,10 +256,13 @@ mod tests {
     #[tokio::test]
     async fn an_object_without_text_is_blank_however_long_it_is() {
         let blanks = b" \r\n\t\n".repeat(100_000);
-        for content in [&b""[..], b"\n\n", &blanks] {
+        for content in [&b""[..], b"\n\n", &blanks, b"\xef\xbb\xbf", "\u{3000}\n \u{feff}\u{1c}\n".as_bytes()] {
             assert_eq!(look("a", content, Depth::Start).await, Finding::Blank);
         }
         assert_eq!(look("a.gz", &gzip(&blanks), Depth::Start).await, Finding::Blank);
+        for content in ["\u{feff}\u{feff}", "\u{a0}", "\0"] {
+            assert_eq!(look("a", content.as_bytes(), Depth::Start).await, Finding::Lines, "{content:?}");
+        }
         let late = [&blanks[..], b"x\n"].concat();
         assert_eq!(look("a", &late, Depth::Start).await, Finding::Lines);
     }
