@@ -48,12 +48,17 @@ async fn each_file_is_applied_once() {
              responselength string, {keys}"
         )
     );
+    assert_eq!(columns(&lake, "restapi_access_log_lines").await, format!("line string, rest string, {keys}"));
+    let call = format!(
+        "{strings}, requesttime timestamp, httpmethod string, resourcepath string, status int, protocol string, \
+         responselength bigint, object string, copy_key binary, piece int, unreadable int, {keys}"
+    );
+    for table in ["restapi_access_log_parquet", "restapi_access_log_copies"] {
+        assert_eq!(columns(&lake, table).await, call, "{table}");
+    }
     assert_eq!(
-        columns(&lake, "restapi_access_log_parquet").await,
-        format!(
-            "{strings}, requesttime timestamp, httpmethod string, resourcepath string, status int, protocol string, \
-             responselength bigint, {keys}"
-        )
+        columns(&lake, "restapi_access_log_malformed").await,
+        format!("object string, copy_key binary, piece int, reason string, line string, {keys}")
     );
     assert!(statuses(&lake.lake).await.iter().all(|status| status == "unchanged"));
 }

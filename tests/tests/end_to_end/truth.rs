@@ -13,6 +13,7 @@ fn traffic() -> Options {
         calls_per_hour: 1000,
         copies: 0.1,
         malformed: 0.02,
+        bare_dashes: 0.05,
         unauthenticated: 0.05,
         legacy: 0.2,
         late_share: 0.3,

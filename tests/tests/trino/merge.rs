@@ -108,6 +108,7 @@ async fn traffic_with_copies_late_and_malformed_lines_comes_out_the_same() {
         objects_per_hour: 3,
         copies: 0.1,
         malformed: 0.02,
+        bare_dashes: 0.05,
         unauthenticated: 0.1,
         legacy: 0.1,
         late_share: 0.1,

@@ -15,7 +15,8 @@
 //!
 //! A partition that is created needs no claim: Glue creates one only if there is none. One that is dropped ends its
 //! chain, and one created afterwards begins another. (A late update that arrives after both would put a link of the old
-//! chain into Glue. Only `repair` drops partitions, and only such that no job publishes.)
+//! chain into Glue. Dropped are only partitions that no job publishes, or that follow a published one, of copies and malformed
+//! lines: they are compared with it again by each merge of the hour or the next, and by `repair`.)
 //!
 //! The claims, not Glue, say what is published. Athena reads Glue; what it reads is what the last read or swap of ours
 //! left there, or for a moment an older link, whose objects vacuum keeps.
