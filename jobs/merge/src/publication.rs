@@ -1,7 +1,5 @@
 //! What `merge` notes with a partition, and the report that it gives back.
 
-use std::collections::BTreeMap;
-
 use chrono::Utc;
 use meterlake_core::catalog::Parameters;
 use meterlake_core::engine::Scan;
@@ -85,7 +83,7 @@ pub(crate) fn report(hour: Hour, status: Status, publication: &Publication, scan
         rows: rows[0],
         duplicates: rows[1],
         malformed: rows[2],
-        malformed_reasons: reasons.unwrap_or_else(BTreeMap::new),
+        malformed_reasons: reasons.unwrap_or_default(),
         unsplit: rows.iter().sum::<u64>().saturating_sub(number("lines")),
         unreadable_values: number("unreadable_values"),
         unreadable_objects: number("unreadable_objects"),

@@ -228,16 +228,16 @@ fn rewrite_expr(expr: Expr) -> Result<Expr> {
             Expr::Like { negated, any: false, expr, pattern, escape_char: None }
         }
         // Whether a text is JSON can be said without keeping what it holds.
-        Expr::IsNotNull(value) => match text_tried(*value) {
-            Ok(text) => call("is_json", vec![text]),
-            Err(value) => Expr::IsNotNull(Box::new(value)),
+        Expr::IsNotNull(value) => match text_tried(&value) {
+            Some(text) => call("is_json", vec![text]),
+            None => Expr::IsNotNull(value),
         },
-        Expr::IsNull(value) => match text_tried(*value) {
-            Ok(text) => {
+        Expr::IsNull(value) => match text_tried(&value) {
+            Some(text) => {
                 let is_json = call("is_json", vec![text]);
                 Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(is_json) }
             }
-            Err(value) => Expr::IsNull(Box::new(value)),
+            None => Expr::IsNull(value),
         },
         Expr::AtTimeZone { timestamp, time_zone } => call("at_timezone", vec![*timestamp, *time_zone]),
         Expr::Extract { field, expr, .. } => call(&field.to_string().to_lowercase(), vec![*expr]),
@@ -265,13 +265,11 @@ fn rewrite_expr(expr: Expr) -> Result<Expr> {
     })
 }
 
-/// The text that `try(json_parse(text))` parses; another expression as it is.
-fn text_tried(value: Expr) -> std::result::Result<Expr, Expr> {
+/// The text that `try(json_parse(text))` parses; `None` of another expression.
+fn text_tried(value: &Expr) -> Option<Expr> {
     match value {
-        Expr::Function(function) if function.name.to_string() == "try_json_parse" => {
-            one(function.clone()).map_err(|_| Expr::Function(function))
-        }
-        other => Err(other),
+        Expr::Function(function) if function.name.to_string() == "try_json_parse" => one(function.clone()).ok(),
+        _ => None,
     }
 }
 

@@ -24,7 +24,7 @@ const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
 /// another name is text, however it looks.
 pub(super) enum Input {
     Plain(Vec<u8>),
-    Gzip(Gzip),
+    Gzip(Box<Gzip>),
 }
 
 impl Input {
@@ -36,7 +36,7 @@ impl Input {
         if let Some(ending) = OTHER_ENDINGS.into_iter().find(|ending| name.ends_with(ending)) {
             bail!("the embedded engine does not decompress {ending}: store the object as plain text or as .gz");
         }
-        if name.ends_with(".gz") { Ok(Self::Gzip(Gzip::new())) } else { Ok(Self::Plain(Vec::new())) }
+        if name.ends_with(".gz") { Ok(Self::Gzip(Box::new(Gzip::new()))) } else { Ok(Self::Plain(Vec::new())) }
     }
 
     /// The text so far. Take from it what you have read.
