@@ -105,7 +105,8 @@ async fn the_usage_of_a_month_is_the_same() {
         })
         .await;
         both.execute(|lake| {
-            let meters = meters.map(|meter| format!("{meter} bigint")).join(", ");
+            let data_type = |meter| if meter == "response_bytes" { "decimal(38,0)" } else { "bigint" };
+            let meters = meters.map(|meter| format!("{meter} {}", data_type(meter))).join(", ");
             format!(
                 "CREATE EXTERNAL TABLE {name} (`user` string, usage_date date, httpmethod string, resourcepath string, \
                  {meters}) PARTITIONED BY (bucket string) STORED AS PARQUET LOCATION '{}'",

@@ -11,7 +11,7 @@ DATABASE, OUTPUT = sys.argv[1:3]
 LITERALS = """SELECT
     true AS a_boolean,
     CAST(7 AS integer) AS an_integer,
-    CAST(9007199254740993 AS bigint) AS a_bigint,
+    CAST(1099511627775 AS bigint) AS a_bigint,
     CAST(1.5 AS double) AS a_double,
     CAST('12.5' AS decimal(10,2)) AS a_decimal,
     'say "서울", it''s' AS a_text,
@@ -25,7 +25,7 @@ TEXT = 'say "서울", it\'s'
 VALUES = {
     "a_boolean": True,
     "an_integer": 7,
-    "a_bigint": 9007199254740993,
+    "a_bigint": 1099511627775,
     "a_double": 1.5,
     "a_decimal": Decimal("12.50"),
     "a_text": TEXT,
@@ -46,5 +46,5 @@ ROWS = [
     ("a", USER, TIME, "/random/strings", 200, 27, 6),
     ("b", "-", TIME, "/random/strings", None, None, 6),
     ("c", TEXT, datetime(2023, 1, 31, 6, 20), "/random/strings", 200, 27, 6),
-    ("d", USER, TIME, "", 200, 9007199254740993, 6),
+    ("d", USER, TIME, "", 200, 1099511627775, 6),
 ]

@@ -14,7 +14,7 @@ const VALUES: [(&str, AthenaType, Option<&str>); 16] = [
     ("CAST(1 AS tinyint)", ("tinyint", 3, 0), Some("1")),
     ("CAST(-2 AS smallint)", ("smallint", 5, 0), Some("-2")),
     ("CAST(7 AS integer)", ("integer", 10, 0), Some("7")),
-    ("CAST(9007199254740993 AS bigint)", ("bigint", 19, 0), Some("9007199254740993")),
+    ("CAST(1099511627775 AS bigint)", ("bigint", 19, 0), Some("1099511627775")),
     ("CAST(0.5 AS real)", ("float", 17, 0), Some("0.5")),
     ("CAST(12345678.9 AS double)", ("double", 17, 0), Some("1.23456789E7")),
     ("CAST('12.5' AS decimal(10,2))", ("decimal", 10, 2), Some("12.50")),
