@@ -38,8 +38,8 @@ fn rule(name: &str) -> Option<Rule> {
         "codepoint" => Name("ascii"),
         "concat" => Code(concat),
         "replace" => Code(replace),
-        "ltrim" => Name("trim_start"),
-        "rtrim" => Name("trim_end"),
+        "ltrim" => Code(|function| trim_of_one_end(function, "trim_start")),
+        "rtrim" => Code(|function| trim_of_one_end(function, "trim_end")),
         "regexp_like" => Code(regexp_like),
         "regexp_extract" => Code(regexp_extract),
         "regexp_replace" => Code(regexp_replace),
@@ -105,6 +105,12 @@ fn renamed(mut function: Function, name: &str) -> Expr {
         return call(name, vec![]);
     }
     Expr::Function(function)
+}
+
+/// Without characters it is the engine's own, which knows Trino's white space.
+fn trim_of_one_end(mut function: Function, own: &str) -> Result<Expr> {
+    let has_characters = arguments(&mut function)?.len() > 1;
+    Ok(if has_characters { Expr::Function(function) } else { renamed(function, own) })
 }
 
 fn bigint(expr: Expr) -> Expr {
