@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::programs::{Ran, program};
 
 /// How long a function may take to answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A job that runs as a Lambda.
 pub struct Function {
