@@ -1,11 +1,12 @@
 //! A look at an object's bytes, at its start or to its end.
 
 use anyhow::{Context, Result};
+use meterlake_core::gunzip::Gunzip;
 use meterlake_core::store::{Object, Store};
+use meterlake_core::white_space::is_white_space;
 use serde::{Deserialize, Serialize};
 
 use super::content::{compression_of, fault_of_text, format_of};
-use super::gunzip::Gunzip;
 
 /// What is read of an object at first.
 const START_BYTES: u64 = 64 << 10;
@@ -103,7 +104,8 @@ impl Reader {
         }
         match &mut self.gunzip {
             Some(gunzip) => {
-                let text = gunzip.push(part).map_err(broken)?;
+                gunzip.push(part).map_err(broken)?;
+                let text = std::mem::take(gunzip.text());
                 self.text(&text)
             }
             None => self.text(part),
@@ -174,7 +176,7 @@ impl Reader {
     /// What the object is, now that it was read to its end.
     fn finish(mut self) -> Finding {
         if let Some(mut gunzip) = self.gunzip.take() {
-            let read = gunzip.finish().map_err(broken).and_then(|text| self.text(&text));
+            let read = gunzip.finish().map_err(broken).and_then(|()| self.text(gunzip.text()));
             if let Err(fault) = read {
                 return Finding::Unreadable(fault);
             }
@@ -188,12 +190,6 @@ fn is_blank(line: &[u8]) -> bool {
     let text = String::from_utf8_lossy(line);
     let text = text.trim_start_matches(is_white_space);
     text.strip_prefix('\u{feff}').unwrap_or(text).chars().all(is_white_space)
-}
-
-/// What Trino's `trim` takes off: Java's `Character.isWhitespace`.
-fn is_white_space(character: char) -> bool {
-    matches!(character, '\t'..='\r' | '\u{1c}'..=' ' | '\u{1680}' | '\u{2000}'..='\u{2006}' | '\u{2008}'..='\u{200a}'
-        | '\u{2028}' | '\u{2029}' | '\u{205f}' | '\u{3000}')
 }
 
 fn broken(_: std::io::Error) -> String {

@@ -4,7 +4,6 @@
 //! its own way. So such objects are found first, named, and left out of the statements.
 
 mod content;
-mod gunzip;
 mod look;
 
 pub(crate) use look::{Depth, Finding, look_at};
