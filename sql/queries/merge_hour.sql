@@ -43,7 +43,8 @@ lines_cut AS (
     CASE WHEN text LIKE '%}' THEN text ELSE regexp_replace(text, '\}(?:\s|,|\\[nr])+$', '}') END AS line
   FROM lines
 ),
--- A line that is no record, and has places where one could end and the next begin, cut there.
+-- A line that is no JSON, and has places where one record could end and the next begin, cut there. Whether a text is JSON is
+-- asked by a cast to a row: json_parse alone fails the query where brackets are nested a few thousand deep.
 seams_found AS (
   SELECT
     *,
@@ -51,8 +52,8 @@ seams_found AS (
     CASE
       WHEN regexp_like(line, '\}(\s|,|\\[nr])*\{\s*"')
         AND length(to_utf8(line)) <= 25165824
-        AND try(json_parse(line)) IS NULL
-        AND try(json_parse(regexp_replace(line, ':\s*-\s*([,}])', ':"-"$1'))) IS NULL
+        AND try(CAST(json_parse('{"":' || line || '}') AS ROW(none varchar))) IS NULL
+        AND try(CAST(json_parse('{"":' || regexp_replace(line, ':\s*-\s*([,}])', ':"-"$1') || '}') AS ROW(none varchar))) IS NULL
         THEN split(regexp_replace(line, '\}(?:\s|,|\\[nr])*\{(\s*")', U&'}\000a{$1'), U&'\000a')
     END AS cut_line
     {% else %}
@@ -72,8 +73,8 @@ pieces AS (
         is_whole,
         IF(
           any_match(cut_line, part ->
-            try(json_parse(part)) IS NOT NULL
-            OR try(json_parse(regexp_replace(part, ':\s*-\s*([,}])', ':"-"$1'))) IS NOT NULL
+            try(CAST(json_parse(part) AS ROW(none varchar))) IS NOT NULL
+            OR try(CAST(json_parse(regexp_replace(part, ':\s*-\s*([,}])', ':"-"$1')) AS ROW(none varchar))) IS NOT NULL
           ),
           cut_line,
           ARRAY[line]

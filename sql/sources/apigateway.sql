@@ -20,7 +20,8 @@
 --
 -- A client may set requestId, and the gateway escapes nothing. So requestId is the last key of the format in infra/, and
 -- no other value of it can be written by a client. Where your format has others (a path, a query, a header, a user agent),
--- put them behind all others and name the first of them in place of requestId below.
+-- put them behind all others and name the first of them in place of requestId below. A client can also add a key that your
+-- format lacks, so it needs all of user, status and requestTime.
 
 {% set number = '^[0-9]{1,20}([.][0-9]{1,20})?([eE][+]?[0-9]{1,2})?$' %}
 -- The record of each text: NULL where it is no JSON object of these keys, has one of them twice, or has a value in one that
@@ -59,7 +60,7 @@ columns_read AS (
       WHEN NOT is_whole THEN 'U+0001 in the line'
       WHEN record IS NULL THEN
         CASE
-          WHEN try(json_parse(text)) IS NULL THEN 'not JSON'
+          WHEN try(CAST(json_parse('{"":' || text || '}') AS ROW(none varchar))) IS NULL THEN 'not JSON'
           WHEN starts_with(text, '{') THEN 'a column twice or nested'
           ELSE 'no JSON object'
         END
@@ -68,7 +69,8 @@ columns_read AS (
         record.resourcepath, record.status, record.protocol, record.responselength
       ) IS NULL THEN 'no column of ours'
     END AS reason,
-    trim(coalesce(nullif(record.requesttimeepoch, '-'), record.requesttime)) AS time_text,
+    -- The gateway writes requestTime into the line. A client could add requestTimeEpoch, so that one only stands in.
+    trim(coalesce(nullif(record.requesttime, '-'), nullif(record.requesttimeepoch, '-'))) AS time_text,
     trim(record.status) AS status_text,
     trim(record.responselength) AS length_text
   FROM records

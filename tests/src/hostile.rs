@@ -18,6 +18,7 @@ pub fn lines() -> Vec<RawObject> {
     let text = |lines: Vec<String>| lines.join("\n").into_bytes();
     vec![
         ("values", text(values())),
+        ("numbers", text(numbers())),
         ("times", text(times())),
         ("keys", text(keys())),
         ("no-records", text(no_records())),
@@ -77,6 +78,20 @@ fn values() -> Vec<String> {
     let of =
         |key: &'static str| forms.iter().enumerate().map(move |(at, form)| with_raw(&format!("{key}{at}"), key, form));
     of("status").chain(of("responseLength")).collect()
+}
+
+/// Users that some program made numbers of.
+fn numbers() -> Vec<String> {
+    let forms = [
+        "1724730198823753000",
+        "1.724730198823753e18",
+        "-9007199254740993.0",
+        "9.1e15",
+        "4611686018427388e3",
+        "1e22",
+        "1.5e300",
+    ];
+    forms.iter().enumerate().map(|(at, form)| with_raw(&format!("number{at}"), "user", form)).collect()
 }
 
 fn times() -> Vec<String> {
@@ -176,7 +191,17 @@ fn no_records() -> Vec<String> {
         "/* */",
         r#"127.0.0.1 - - [31/Jan/2023:06:22:15 +0000] "GET / HTTP/1.1" 200 27"#,
     ];
-    texts.iter().map(|text| (*text).to_owned()).collect()
+    // A reader that calls itself for each bracket fails at a few thousand.
+    let brackets = ["[".repeat(5_000), "]".repeat(5_000)].concat();
+    let deep = [
+        brackets.clone(),
+        format!("{{\"requestId\":{brackets}}}"),
+        format!("{{\"a\":1}}{{\"requestId\":{brackets}}}"),
+        format!("{{\"requestId\":\"deep\",\"z\":{brackets},\"y\":\"}}{{\"}}"),
+        // An array of records is JSON, and so is not cut.
+        "[{\"requestId\":\"p\"},{\"requestId\":\"q\"},{\"requestId\":\"r\"}]".to_owned(),
+    ];
+    texts.iter().map(|text| (*text).to_owned()).chain(deep).collect()
 }
 
 fn glued() -> Vec<String> {
@@ -206,6 +231,8 @@ fn injected() -> Vec<String> {
         "x\"}{\"user\":\"victim\",\"status\":\"200\",\"requestId\":\"y",
         "x\"} {\"user\":\"victim\",\"status\":\"200\",\"requestId\":\"y",
         "x\",\"requestId\":\"y",
+        "x\",\"requestTimeEpoch\":\"946684800000",
+        "x\",\"rest\":{\"user\":\"victim\"},\"z\":\"}{",
         "\u{0}",
         "{",
         "}",

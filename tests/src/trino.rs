@@ -65,7 +65,7 @@ fn start() -> Option<Server> {
             return None;
         }
     };
-    let home = match installed(&mvn) {
+    let home = match installed(&mvn, &java) {
         Ok(home) => home,
         Err(refusal) => {
             skip(&format!("Maven's registry did not give it: {refusal}"));
@@ -104,7 +104,9 @@ fn answers(trino: &Trino) -> bool {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let sql = "SELECT count(*) FROM information_schema.schemata";
-            trino.run(&Query { sql, database: "default", property: None }).await.is_ok()
+            let query = Query { sql, database: "default", property: None };
+            // A server that still starts is asked again and again by the client, which would wait without an end.
+            tokio::time::timeout(Duration::from_secs(10), trino.run(&query)).await.is_ok_and(|ran| ran.is_ok())
         })
     };
     // A thread of its own, because a test may wait for this within its runtime.
@@ -124,7 +126,7 @@ fn skip(reason: &str) {
 ///
 /// # Errors
 /// Maven could not fetch them, in one line.
-fn installed(mvn: &Path) -> Result<PathBuf, String> {
+fn installed(mvn: &Path, java: &Path) -> Result<PathBuf, String> {
     let home = target().join(format!("trino-{}", &sha256(ARTIFACTS.as_bytes())[..12]));
     // Another test process may be at it. The lock ends with the file.
     let lock = File::create(target().join("trino.lock")).expect("a file that can be written");
@@ -136,7 +138,7 @@ fn installed(mvn: &Path) -> Result<PathBuf, String> {
     let _ = fs::remove_dir_all(&work);
     for artifact in ARTIFACTS.lines() {
         let (pin, coordinates) = artifact.split_once(' ').expect("a pin and a name");
-        fetch(mvn, coordinates, &work)?;
+        fetch(mvn, java, coordinates, &work)?;
         let [_, name, version, kind] = coordinates.split(':').collect::<Vec<_>>()[..] else {
             panic!("{coordinates} has no four parts");
         };
@@ -162,20 +164,29 @@ fn installed(mvn: &Path) -> Result<PathBuf, String> {
 }
 
 /// Lets Maven copy a file into a folder.
-fn fetch(mvn: &Path, coordinates: &str, folder: &Path) -> Result<(), String> {
+fn fetch(mvn: &Path, java: &Path, coordinates: &str, folder: &Path) -> Result<(), String> {
     let mut copy = Command::new(mvn);
     copy.args(["--batch-mode", "--quiet", COPY, &format!("-Dartifact={coordinates}")]);
     let mut to = OsString::from("-DoutputDirectory=");
     to.push(folder);
     // Away from this project's folder, which Maven would look for a project in.
+    // The Java that was found may not be the one on the path, or there may be none on it.
+    if let Some(home) = java.ancestors().nth(2) {
+        copy.env("JAVA_HOME", home);
+    }
     let output = copy.arg(to).current_dir(env::temp_dir()).output().expect("mvn starts");
     if output.status.success() {
         return Ok(());
     }
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said).into_owned();
-    let error = said.lines().find(|line| line.contains("ERROR")).unwrap_or("mvn failed without a word");
-    Err(format!("{coordinates}: {}", error.trim()))
+    let error = said.lines().find(|line| line.contains("ERROR")).unwrap_or(&said).trim();
+    let is_refused = ["Could not transfer", "Could not find artifact", "Failure to transfer", "Could not resolve"];
+    assert!(
+        !is_ci() || is_refused.iter().any(|words| said.contains(words)),
+        "mvn does not work, and no registry refused {coordinates}: {said}"
+    );
+    Err(format!("{coordinates}: {error}"))
 }
 
 /// The program `java` of the first Java that is new enough.

@@ -1,7 +1,14 @@
 //! An hour of raw lines comes out the same on Trino and on the embedded engine: every row of every kind.
 
+use std::fs;
+use std::path::Path;
+
+use aws_sdk_s3::types::StorageClass;
+use meterlake_core::catalog::PartitionFilter;
+use meterlake_core::config::Glued;
 use meterlake_core::lake::Lake;
 use meterlake_core::period::{Hour, Period};
+use meterlake_core::sql::SqlFiles;
 use meterlake_loadgen::{Options, write_files};
 use meterlake_merge::{Args, MergeJob};
 use meterlake_tables::TablesJob;
@@ -9,6 +16,8 @@ use meterlake_tests::calls::{calls, gzip, many_calls};
 use meterlake_tests::hostile::{self, RawObject};
 use meterlake_tests::lake::{Row, TestLake, counts, hour, range, run};
 use meterlake_tests::lakes::lake_on_trino;
+use meterlake_tests::ministack::s3;
+use meterlake_tests::tree::copy_tree;
 use meterlake_tests::trino::trino;
 use serde_json::Value;
 
@@ -158,7 +167,7 @@ async fn fifty_thousand_records_on_one_line_are_fifty_thousand_calls() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_three_tables_follow_each_generation_on_both() {
     let Some(trino) = trino() else { return };
-    let (on_trino, local) = lakes(&trino).await;
+    let (mut on_trino, mut local) = lakes(&trino).await;
     for (name, content, expected) in [
         ("a", "garbage\n".to_owned(), (0, 0, 1)),
         ("b", calls(&["1"]), (1, 0, 1)),
@@ -167,4 +176,48 @@ async fn the_three_tables_follow_each_generation_on_both() {
         let report = put_and_compare(&on_trino, &local, hour(HOUR), &[(name, content.into_bytes())]).await;
         assert_eq!(counts(&report), expected);
     }
+    // Then by SQL that drops the copy's line: there is no partition of copies any more.
+    let folder = local.beside.path().join("sql");
+    copy_tree(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../sql"), &folder);
+    let file = folder.join("sources/lines.sql");
+    let text = fs::read_to_string(&file).unwrap();
+    let condition = "NOT (path LIKE '%/c' AND text LIKE '%\"extendedRequestId\":\"1\"%')";
+    let edited = text.replace("WHERE text <> '' OR NOT is_whole", &format!("WHERE text <> '' AND {condition}"));
+    assert_ne!(text, edited);
+    fs::write(&file, edited).unwrap();
+    on_trino.sql = SqlFiles::new(Some(folder.clone()));
+    local.lake.sql = SqlFiles::new(Some(folder));
+    let report = put_and_compare(&on_trino, &local, hour(HOUR), &[]).await;
+    assert_eq!(counts(&report), (2, 0, 1));
+    for lake in [&on_trino, &local.lake] {
+        let partitions = lake.catalog.partitions(&lake.layout.copies.name, &PartitionFilter::default()).await;
+        assert!(partitions.unwrap().is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_may_try_with_a_request_id_comes_out_the_same() {
+    let Some(trino) = trino() else { return };
+    let (mut on_trino, mut local) = lakes(&trino).await;
+    for config in [&mut on_trino.config, &mut local.lake.config] {
+        config.raw.glued = Glued::Malformed;
+    }
+    let injected = hostile::lines().into_iter().find(|(name, _)| *name == "injected").unwrap();
+    let expected = injected.1.split(|byte| *byte == b'\n').count() as u64;
+    let report = put_and_compare(&on_trino, &local, hour(HOUR), &[injected]).await;
+    assert_eq!(counts(&report), (expected, 0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_in_a_class_that_queries_leave_out_refuses_its_hour() {
+    let Some(trino) = trino() else { return };
+    let on_trino = lakes(&trino).await.0;
+    let folder = on_trino.layout.raw.folder_of(hour(HOUR));
+    on_trino.store.write(&folder.join("a"), calls(&["1"]).as_bytes()).await.unwrap();
+    let (bucket, prefix) = folder.bucket_and_key().unwrap();
+    let put = s3().put_object().bucket(bucket).key(format!("{prefix}/b")).body(calls(&["2"]).into_bytes().into());
+    put.storage_class(StorageClass::DeepArchive).send().await.unwrap();
+    let args = Args { hour: Some(Some(hour(HOUR))), lookback: Some(0), ..Args::default() };
+    let error = format!("{:#}", run::<MergeJob>(&on_trino, &args).await.unwrap_err());
+    assert!(error.contains("hour=06/b") && error.contains("DEEP_ARCHIVE"), "{error}");
 }

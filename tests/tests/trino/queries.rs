@@ -8,6 +8,7 @@ use meterlake_core::sql::{SqlValue, SqlValues};
 use meterlake_loadgen::{Options, write_files};
 use meterlake_merge::Args as MergeArgs;
 use meterlake_tests::both::{Both, rendered};
+use meterlake_tests::hostile;
 use meterlake_tests::lake::{TestLake, hour, range, run};
 use meterlake_tests::trino::trino;
 
@@ -27,6 +28,9 @@ async fn lake_with_usage() -> TestLake {
         ..Options::default()
     };
     write_files(&*lake.lake.store, &lake.lake.layout, &traffic).await.unwrap();
+    for (name, content) in hostile::lines() {
+        lake.put(hour("2023-01-31T06"), name, content);
+    }
     lake.merge(&MergeArgs { lookback: Some(0), ..range(traffic.from, traffic.to) }).await;
     for day in DAYS {
         let args =

@@ -9,6 +9,9 @@ use meterlake_tests::lake::Row;
 use meterlake_tests::lakes::lake_on_trino;
 use meterlake_tests::trino::trino;
 
+/// How long a query may take to start or to stop.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 fn statement(lake: &Lake, sql: &str) -> Statement {
     let (label, sql, database) = ("a statement".to_owned(), sql.to_owned(), lake.config.database.clone());
     Statement { label, sql, database, token: None }
@@ -98,14 +101,17 @@ async fn a_statement_that_nobody_waits_for_is_stopped() {
     let run = async |sql: &str| trino.run(&Query { sql, database: "default", property: None }).await;
     let numbers = "UNNEST(sequence(1, 10000))";
     let slow = format!("SELECT count(*) AS slow FROM {numbers} AS a(x), {numbers} AS b(y), {numbers} AS c(z)");
-    assert!(tokio::time::timeout(Duration::from_secs(3), run(&slow)).await.is_err());
     let running = "SELECT count(*) FROM system.runtime.queries WHERE query LIKE '%AS slow FROM%' AND state = 'RUNNING' AND \
                    query NOT LIKE '%runtime%'";
-    for _ in 0..100 {
-        if run(running).await.unwrap().rows == [row(&["0"])] {
-            return;
+    let until_running = async |count: &str| {
+        while run(running).await.unwrap().rows != [row(&[count])] {
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("it still runs");
+    };
+    let asked = tokio::select! {
+        answer = run(&slow) => panic!("it ended: {:?}", answer.map(|answer| answer.rows)),
+        asked = tokio::time::timeout(PATIENCE, until_running("1")) => asked,
+    };
+    asked.expect("a query that runs");
+    tokio::time::timeout(PATIENCE, until_running("0")).await.expect("a query that was stopped");
 }

@@ -303,7 +303,6 @@ fn regexp_replace(mut function: Function) -> Result<Expr> {
         _ => bail!("regexp_replace takes a text, a pattern and a replacement"),
     }
     with_ascii_classes(&mut args[1]);
-    args.push(text("g"));
     Ok(call("regexp_replace", args))
 }
 

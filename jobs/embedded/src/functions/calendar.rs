@@ -102,6 +102,20 @@ fn date_add(args: &[ArrayRef]) -> Result<ArrayRef> {
                 "date_add: integer overflow: {count} does not fit 32 bits, as in Trino: add days first, then the rest"
             );
         }
+        if moments.is_null(row) {
+            sums.push(None);
+            continue;
+        }
+        let millis = match unit {
+            Unit::Millis(millis) => Some(millis),
+            Unit::Days(days) if moments.has_equal_days() => Some(days * 86_400_000),
+            Unit::Days(_) | Unit::Months(_) => None,
+        };
+        let later = millis.and_then(|millis| moments.stored_later(row, count.checked_mul(millis)?));
+        if later.is_some() {
+            sums.push(later);
+            continue;
+        }
         let sum = match unit {
             Unit::Millis(millis) => match moments.utc(row)? {
                 None => None,
@@ -117,9 +131,9 @@ fn date_add(args: &[ArrayRef]) -> Result<ArrayRef> {
                 Some(local) => Some(moments.instant(add_months(local, count, months).ok_or_else(out_of_range)?)),
             },
         };
-        sums.push(sum);
+        sums.push(sum.map(|sum| moments.stored(sum)).transpose()?);
     }
-    moments.like(sums)
+    moments.like_stored(sums)
 }
 
 fn add_millis(time: NaiveDateTime, count: i64, millis: i64) -> Option<NaiveDateTime> {

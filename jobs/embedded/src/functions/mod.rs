@@ -16,6 +16,7 @@ mod json;
 mod json_text;
 mod moment;
 mod numbers;
+mod regexp;
 mod row;
 mod row_json;
 mod sha1;
@@ -52,6 +53,7 @@ pub(crate) fn register(ctx: &SessionContext) -> Result<()> {
         json::functions(),
         json_text::functions(),
         numbers::functions(),
+        regexp::functions(),
         row::functions(),
         sized::functions(),
         trim::functions(),

@@ -71,8 +71,32 @@ impl Moments {
 
     /// A column like this one, of times in UTC.
     pub(super) fn like(&self, utc: Vec<Option<NaiveDateTime>>) -> Result<ArrayRef> {
-        let values: Int64Array =
-            utc.into_iter().map(|time| time.map(|time| self.stored(time)).transpose()).collect::<Result<_>>()?;
+        let values = utc.into_iter().map(|time| time.map(|time| self.stored(time)).transpose());
+        self.like_stored(values.collect::<Result<_>>()?)
+    }
+
+    /// A timestamp so many milliseconds later, as it is stored; none where that needs the calendar: a date, or a time outside
+    /// the years 1 to 9999.
+    pub(super) fn stored_later(&self, row: usize, millis: i64) -> Option<i64> {
+        let DataType::Timestamp(unit, _) = &self.data_type else { return None };
+        let each = per_second(*unit);
+        let is_near = |value: i64| (-62_135_596_800..253_402_300_800).contains(&value.div_euclid(each));
+        let later = self.values.value(row).checked_add(millis.checked_mul(each)? / 1_000)?;
+        (each >= 1_000 && is_near(self.values.value(row)) && is_near(later)).then_some(later)
+    }
+
+    pub(super) fn is_null(&self, row: usize) -> bool {
+        self.values.is_null(row)
+    }
+
+    /// Whether a day is always as long as another: on no clock of a zone.
+    pub(super) fn has_equal_days(&self) -> bool {
+        self.zone.is_none()
+    }
+
+    /// A column like this one, of values as they are stored.
+    pub(super) fn like_stored(&self, values: Vec<Option<i64>>) -> Result<ArrayRef> {
+        let values = Int64Array::from(values);
         let narrow = if self.is_date() { DataType::Int32 } else { DataType::Int64 };
         Ok(cast(&cast(&values, &narrow)?, &self.data_type)?)
     }
@@ -89,7 +113,8 @@ impl Moments {
         }
     }
 
-    fn stored(&self, utc: NaiveDateTime) -> Result<i64> {
+    /// A time in UTC as this column stores it.
+    pub(super) fn stored(&self, utc: NaiveDateTime) -> Result<i64> {
         let seconds = utc.and_utc().timestamp();
         match &self.data_type {
             DataType::Timestamp(unit, _) => stored(utc, *unit).ok_or_else(out_of_range),

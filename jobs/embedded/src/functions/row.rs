@@ -4,11 +4,10 @@ use super::Family;
 use super::cast::print::double_text;
 use super::function::{Gives, Takes, function, is_text, texts};
 use super::row_json::{Reader, Value};
-use super::sized::view_of_part;
 use super::type_names::trino_name;
-use datafusion::arrow::array::MAX_INLINE_VIEW_LEN;
-use datafusion::arrow::array::{Array, ArrayRef, StringViewArray, StructArray, make_view, new_null_array};
-use datafusion::arrow::buffer::{Buffer, NullBuffer};
+use datafusion::arrow::array::{Array, ArrayRef, StringViewBuilder, StructArray};
+use datafusion::arrow::buffer::NullBuffer;
+use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Fields};
 use datafusion::common::{Result, exec_datafusion_err, internal_err, not_impl_err};
 use std::borrow::Cow;
@@ -35,16 +34,12 @@ fn rows(args: &[ArrayRef], lenient: bool) -> Result<ArrayRef> {
             field.name()
         );
     }
-    let mut columns: Vec<Column> = fields.iter().map(|_| Column::new(lines)).collect();
-    let names: Vec<String> = fields.iter().map(|field| field.name().to_lowercase()).collect();
+    let mut columns: Vec<Column<'_>> = fields.iter().map(|_| Column::new(lines.len())).collect();
+    let mut keys = Keys::new(fields);
     let mut valid = Vec::with_capacity(lines.len());
     for row in 0..lines.len() {
-        let found = if lines.is_null(row) {
-            Err(Refusal::Null)
-        } else {
-            let line = Line { text: lines.value(row), view: lines.views()[row] };
-            read(line, &names, &mut columns)
-        };
+        let found =
+            if lines.is_null(row) { Err(Refusal::Null) } else { read(lines.value(row), &mut keys, &mut columns) };
         match found {
             Err(Refusal::Because(why)) if !lenient => {
                 let line: String = lines.value(row).chars().take(200).collect();
@@ -56,7 +51,7 @@ fn rows(args: &[ArrayRef], lenient: bool) -> Result<ArrayRef> {
         columns.iter_mut().for_each(|column| column.end_row(found.is_ok()));
     }
     let nulls = Some(NullBuffer::from(valid)).filter(|nulls| nulls.null_count() > 0);
-    let columns = columns.into_iter().zip(fields).map(|(column, field)| column.finish(lines, field.data_type()));
+    let columns = columns.into_iter().zip(fields).map(|(column, field)| column.finish(field.data_type()));
     Ok(Arc::new(StructArray::try_new(Fields::clone(fields), columns.collect::<Result<_>>()?, nulls)?))
 }
 
@@ -70,18 +65,12 @@ enum Refusal {
 
 const NO_JSON: Refusal = Refusal::Because("it is not JSON");
 
-#[derive(Clone, Copy)]
-struct Line<'a> {
-    text: &'a str,
-    view: u128,
-}
-
 /// Reads a row: an object by its keys, an array by position.
-fn read(line: Line<'_>, names: &[String], columns: &mut [Column]) -> Result<(), Refusal> {
-    let mut reader = Reader::new(line.text);
+fn read<'a>(line: &'a str, keys: &mut Keys, columns: &mut [Column<'a>]) -> Result<(), Refusal> {
+    let mut reader = Reader::new(line);
     match reader.peek() {
-        Some(b'{') => object(&mut reader, line, names, columns)?,
-        Some(b'[') => array(&mut reader, line, columns)?,
+        Some(b'{') => object(&mut reader, keys, columns)?,
+        Some(b'[') => array(&mut reader, columns)?,
         _ => {
             let value = reader.value().filter(|_| reader.at_end());
             return Err(match value {
@@ -94,30 +83,29 @@ fn read(line: Line<'_>, names: &[String], columns: &mut [Column]) -> Result<(), 
     if reader.at_end() { Ok(()) } else { Err(NO_JSON) }
 }
 
-fn object(reader: &mut Reader<'_>, line: Line<'_>, names: &[String], columns: &mut [Column]) -> Result<(), Refusal> {
+fn object<'a>(reader: &mut Reader<'a>, keys: &mut Keys, columns: &mut [Column<'a>]) -> Result<(), Refusal> {
     reader.eat(b'{');
     if reader.eat(b'}') {
         return Ok(());
     }
-    // Keys mostly come in the order of the last line, which is often that of the columns.
-    let mut expected = 0;
+    let mut number = 0;
     loop {
         let key = reader.key().ok_or(NO_JSON)?;
         let value = reader.value().ok_or(NO_JSON)?;
-        if let Some(at) = position(names, &key, expected) {
-            expected = at + 1;
+        if let Some(at) = keys.position(number, &key) {
             if columns[at].written {
                 return Err(Refusal::Because("a field comes twice"));
             }
-            columns[at].set(line, value)?;
+            columns[at].set(value)?;
         }
         if !reader.eat(b',') {
             return if reader.eat(b'}') { Ok(()) } else { Err(NO_JSON) };
         }
+        number += 1;
     }
 }
 
-fn array(reader: &mut Reader<'_>, line: Line<'_>, columns: &mut [Column]) -> Result<(), Refusal> {
+fn array<'a>(reader: &mut Reader<'a>, columns: &mut [Column<'a>]) -> Result<(), Refusal> {
     const COUNT: Refusal = Refusal::Because("the array has not as many items as the row has fields");
     reader.eat(b'[');
     let mut more = !reader.eat(b']');
@@ -125,7 +113,7 @@ fn array(reader: &mut Reader<'_>, line: Line<'_>, columns: &mut [Column]) -> Res
         if !more {
             return Err(COUNT);
         }
-        column.set(line, reader.value().ok_or(NO_JSON)?)?;
+        column.set(reader.value().ok_or(NO_JSON)?)?;
         more = reader.eat(b',');
         if !more && !reader.eat(b']') {
             return Err(NO_JSON);
@@ -134,86 +122,79 @@ fn array(reader: &mut Reader<'_>, line: Line<'_>, columns: &mut [Column]) -> Res
     if more { Err(COUNT) } else { Ok(()) }
 }
 
+/// How many keys of a line are kept to compare those of the next line with.
+const MOST_KEPT_KEYS: usize = 64;
+
 /// Which field a key means. Upper and lower case are the same.
-fn position(names: &[String], key: &str, expected: usize) -> Option<usize> {
-    let is_key = |name: &String| name.eq_ignore_ascii_case(key);
-    if names.get(expected).is_some_and(is_key) {
-        return Some(expected);
-    }
-    if key.is_ascii() {
-        return names.iter().position(is_key);
-    }
-    let key = key.to_lowercase();
-    names.iter().position(|name| *name == key)
+struct Keys {
+    names: Vec<String>,
+    /// The keys of lines so far, by their place in the line, with the fields that they mean. Lines of a log mostly have the
+    /// same keys in the same order.
+    kept: Vec<(String, Option<usize>)>,
 }
 
-/// Texts of one field, mostly views into the lines' own buffers.
-struct Column {
-    views: Vec<u128>,
-    valid: Vec<bool>,
-    /// Texts that stand in no line as they are.
-    own: Vec<u8>,
-    own_block: u32,
+impl Keys {
+    fn new(fields: &Fields) -> Self {
+        Self { names: fields.iter().map(|field| field.name().to_lowercase()).collect(), kept: Vec::new() }
+    }
+
+    /// The field of a line's key with this number, counted from zero.
+    fn position(&mut self, number: usize, key: &str) -> Option<usize> {
+        if let Some((kept, position)) = self.kept.get(number)
+            && kept == key
+        {
+            return *position;
+        }
+        let position = if key.is_ascii() {
+            self.names.iter().position(|name| name.eq_ignore_ascii_case(key))
+        } else {
+            let key = key.to_lowercase();
+            self.names.iter().position(|name| *name == key)
+        };
+        let entry = (key.to_owned(), position);
+        if number < self.kept.len() {
+            self.kept[number] = entry;
+        } else if number < MOST_KEPT_KEYS {
+            self.kept.push(entry);
+        }
+        position
+    }
+}
+
+/// Texts of one field.
+struct Column<'a> {
+    texts: StringViewBuilder,
     /// The value of the row that is being read, and whether there was one.
-    pending: Option<u128>,
+    pending: Option<Cow<'a, str>>,
     written: bool,
 }
 
-impl Column {
-    fn new(lines: &StringViewArray) -> Self {
-        let rows = lines.len();
-        Self {
-            views: Vec::with_capacity(rows),
-            valid: Vec::with_capacity(rows),
-            own: Vec::new(),
-            own_block: u32::try_from(lines.data_buffers().len()).unwrap_or(u32::MAX),
-            pending: None,
-            written: false,
-        }
+impl<'a> Column<'a> {
+    fn new(rows: usize) -> Self {
+        // Views into the lines would save the copies. But arrow checks each such view, which takes longer than to copy it.
+        Self { texts: StringViewBuilder::with_capacity(rows), pending: None, written: false }
     }
 
-    fn set(&mut self, line: Line<'_>, value: Value<'_>) -> Result<(), Refusal> {
+    fn set(&mut self, value: Value<'a>) -> Result<(), Refusal> {
         self.written = true;
         self.pending = match value {
             Value::Null => None,
             Value::Nested => return Err(Refusal::Because("a field holds an object or an array")),
-            Value::Boolean(value) => Some(make_view(if value { b"true" } else { b"false" }, 0, 0)),
-            Value::Text(Cow::Borrowed(text)) => Some(view_of_part(line.view, line.text.as_bytes(), text.as_bytes())),
-            Value::Text(Cow::Owned(text)) => Some(self.keep(&text)),
-            Value::Integer(number) => Some(view_of_part(line.view, line.text.as_bytes(), number.as_bytes())),
-            Value::Float(number) => Some(self.keep(&double_text(number.parse().unwrap_or(f64::NAN)))),
+            Value::Boolean(value) => Some(if value { "true" } else { "false" }.into()),
+            Value::Text(text) => Some(text),
+            Value::Integer(number) => Some(number.into()),
+            Value::Float(number) => Some(double_text(number.parse().unwrap_or(f64::NAN)).into()),
         };
         Ok(())
     }
 
-    fn keep(&mut self, text: &str) -> u128 {
-        let offset = u32::try_from(self.own.len()).unwrap_or(u32::MAX);
-        let view = make_view(text.as_bytes(), self.own_block, offset);
-        if text.len() > MAX_INLINE_VIEW_LEN as usize {
-            self.own.extend_from_slice(text.as_bytes());
-        }
-        view
-    }
-
     fn end_row(&mut self, keep: bool) {
-        let value = self.pending.take().filter(|_| keep);
         self.written = false;
-        self.valid.push(value.is_some());
-        self.views.push(value.unwrap_or(0));
+        self.texts.append_option(self.pending.take().filter(|_| keep));
     }
 
-    fn finish(self, lines: &StringViewArray, data_type: &DataType) -> Result<ArrayRef> {
-        let mut buffers = lines.data_buffers().to_vec();
-        if !self.own.is_empty() {
-            buffers.push(Buffer::from_vec(self.own));
-        }
-        let nulls = NullBuffer::from(self.valid);
-        if nulls.null_count() == nulls.len() {
-            return Ok(new_null_array(data_type, nulls.len()));
-        }
-        let nulls = (nulls.null_count() > 0).then_some(nulls);
-        let texts: ArrayRef = Arc::new(StringViewArray::try_new(self.views.into(), buffers, nulls)?);
-        Ok(datafusion::arrow::compute::cast(&texts, data_type)?)
+    fn finish(mut self, data_type: &DataType) -> Result<ArrayRef> {
+        Ok(cast(&self.texts.finish(), data_type)?)
     }
 }
 

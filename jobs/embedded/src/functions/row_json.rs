@@ -121,7 +121,7 @@ impl<'a> Reader<'a> {
         let mut escaped = false;
         loop {
             let rest = &self.bytes()[self.at..];
-            let stop = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f))?;
+            let stop = plain_length(rest)?;
             self.at += stop;
             match rest[stop] {
                 b'"' => break,
@@ -208,6 +208,27 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// How many bytes stand before the first quote, backslash or control character; none where there is no such byte.
+fn plain_length(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 0xff;
+    const HIGHS: u64 = ONES << 7;
+    // Sets the high bit of each byte below `limit`, which is at most 0x80. A borrow may also set that of a byte above one
+    // that is below, so only the lowest is sure. https://graphics.stanford.edu/~seander/bithacks.html#HasLessInWord
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGHS;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let quote = below(word ^ (ONES * u64::from(b'"')), 1);
+        let backslash = below(word ^ (ONES * u64::from(b'\\')), 1);
+        let stops = below(word, 0x20) | quote | backslash;
+        if stops != 0 {
+            return Some(at * 8 + stops.trailing_zeros() as usize / 8);
+        }
+    }
+    let stop = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f))?;
+    Some(words.len() * 8 + stop)
+}
+
 /// A text whose escapes have been checked. Half of a surrogate pair, which no UTF-8 has, becomes `?`, as Java writes it.
 fn unescaped(raw: &str) -> String {
     let mut text = String::with_capacity(raw.len());
@@ -291,6 +312,25 @@ mod tests {
             "-01",
         ] {
             assert!(!is_json(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_ends_at_the_first_byte_that_is_not_plain() {
+        for before in 0..20 {
+            for stop in 0..=255_u8 {
+                for behind in ["", "aaaaaaaa", "\0\"\\\x7f\"\0\0\0"] {
+                    let text = [
+                        &vec![b'~'; before][..],
+                        &[0x80, 0xff, b'!', b'#', b'[', b']', b' '],
+                        &[stop],
+                        behind.as_bytes(),
+                    ];
+                    let text = text.concat();
+                    let expected = text.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
+                    assert_eq!(plain_length(&text), expected, "{text:?}");
+                }
+            }
         }
     }
 

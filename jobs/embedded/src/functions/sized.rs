@@ -60,6 +60,7 @@ pub(super) fn slices<'a, T: ByteViewType>(
 ) -> Result<ArrayRef> {
     let mut views = Vec::with_capacity(values.len());
     let mut valid = Vec::with_capacity(values.len());
+    let mut is_changed = false;
     for row in 0..values.len() {
         let view = values.views()[row];
         let found = if values.is_null(row) {
@@ -71,8 +72,12 @@ pub(super) fn slices<'a, T: ByteViewType>(
                 view_of_part(view, whole, part)
             })
         };
+        is_changed |= if values.is_null(row) { found.is_some() } else { found != Some(view) };
         valid.push(found.is_some());
         views.push(found.unwrap_or(0));
+    }
+    if !is_changed {
+        return Ok(Arc::new(values.clone()));
     }
     let nulls = NullBuffer::from(valid);
     let nulls = (nulls.null_count() > 0).then_some(nulls);
@@ -95,6 +100,10 @@ fn slice(text: &str, start: i64, length: i64) -> &str {
     // The usual case, cut off at a length that no text of the table has, needs no count of characters.
     if start == 1 && usize::try_from(length).is_ok_and(|length| length >= text.len()) {
         return text;
+    }
+    if text.is_ascii() {
+        let bytes = slice_bytes(text.as_bytes(), start, length);
+        return std::str::from_utf8(bytes).unwrap_or_default();
     }
     let skip = match start {
         0 => return "",

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt64Array};
+use datafusion::arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt64Array, new_null_array};
 use datafusion::arrow::compute::nullif;
 use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::common::runtime::JoinSet;
@@ -54,15 +54,16 @@ impl Seen {
 
     /// The number of each row among those of its key, from 1.
     fn number(&self, hashes: &[(u128, bool)]) -> PlanResult<ArrayRef> {
-        let numbers: UInt64Array = hashes.iter().map(|(key, _)| Some(self.keys.number(*key))).collect();
+        let numbers = hashes.iter().map(|(key, _)| self.keys.number(*key));
+        let numbers = UInt64Array::from_iter_values(numbers);
         self.account()?;
         Ok(Arc::new(numbers))
     }
 
     /// These columns of the keys, with NULL in the rows whose key is not in the set.
     fn known(&self, hashes: &[(u128, bool)], columns: &[ArrayRef]) -> PlanResult<Vec<ArrayRef>> {
-        let unknown = hashes.iter().map(|(key, has_null)| Some(*has_null || !self.keys.contains(*key)));
-        let unknown: BooleanArray = unknown.collect();
+        let unknown = hashes.iter().map(|(key, has_null)| *has_null || !self.keys.contains(*key));
+        let unknown = BooleanArray::from(unknown.collect::<Vec<bool>>());
         columns.iter().map(|column| Ok(nullif(column, &unknown)?)).collect()
     }
 
@@ -151,13 +152,18 @@ impl ExecutionPlan for KeyLabelExec {
         let schema = self.schema();
         let rows = futures::stream::once(async move {
             let seen = Arc::clone(cell.get_or_try_init(|| prepare(known, Arc::clone(&context))).await?);
+            // An hour after one that was empty has no key to look for.
+            let is_empty = labels.is_some() && seen.keys.is_empty();
             Ok::<_, DataFusionError>(input.map(move |batch| {
                 let batch = batch?;
                 let columns = seen.columns(&keys, &batch)?;
-                let hashes = seen.keys.hashes(&columns)?;
                 let labels = match labels {
-                    Some(labels) => seen.known(&hashes, &columns[..labels])?,
-                    None => vec![seen.number(&hashes)?],
+                    Some(_) if is_empty => schema.fields()[batch.num_columns()..]
+                        .iter()
+                        .map(|label| new_null_array(label.data_type(), batch.num_rows()))
+                        .collect(),
+                    Some(labels) => seen.known(&seen.keys.hashes(&columns)?, &columns[..labels])?,
+                    None => vec![seen.number(&seen.keys.hashes(&columns)?)?],
                 };
                 with_labels(&schema, &batch, labels)
             }))

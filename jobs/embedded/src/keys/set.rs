@@ -38,6 +38,10 @@ impl KeySet {
         self.shard(key).lock().unwrap_or_else(PoisonError::into_inner).insert(key)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.shards.iter().all(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).is_empty())
+    }
+
     pub(super) fn contains(&self, key: u128) -> bool {
         self.shard(key).lock().unwrap_or_else(PoisonError::into_inner).contains(&key)
     }

@@ -9,6 +9,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::json::LineDelimitedWriter;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::parquet::arrow::AsyncArrowWriter;
+use datafusion::parquet::arrow::arrow_writer::ArrowWriterOptions;
 use datafusion::parquet::basic::{Compression, GzipLevel, ZstdLevel};
 use datafusion::parquet::file::properties::WriterProperties;
 use flate2::write::GzEncoder;
@@ -18,9 +19,6 @@ use object_store::path::Path;
 use tokio::io::AsyncWriteExt;
 
 use crate::statement::{Output, OutputFormat};
-
-/// Rows of a row group where a statement writes several partitions at once.
-const PARTITIONED_ROW_GROUP: usize = 64 * 1024;
 
 pub(super) enum FileWriter {
     Parquet(Box<AsyncArrowWriter<BufWriter>>),
@@ -79,13 +77,10 @@ impl FileWriter {
     pub(super) fn create(store: Arc<dyn ObjectStore>, path: Path, schema: SchemaRef, output: &Output) -> Result<Self> {
         let buffered = BufWriter::new(store, path);
         if output.format == OutputFormat::Parquet {
-            let mut properties = WriterProperties::builder().set_compression(parquet_compression(output)?);
-            if !output.partitioned_by.is_empty() {
-                // A row group is held in memory until it is complete, and there is a writer for each partition.
-                properties = properties.set_max_row_group_row_count(Some(PARTITIONED_ROW_GROUP));
-            }
-            let properties = properties.build();
-            let writer = AsyncArrowWriter::try_new(buffered, schema, Some(properties))?;
+            let properties = WriterProperties::builder().set_compression(parquet_compression(output)?).build();
+            // Arrow's own note of the types would tell readers of text views, which not all of them know.
+            let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+            let writer = AsyncArrowWriter::try_new_with_options(buffered, schema, options)?;
             return Ok(Self::Parquet(Box::new(writer)));
         }
         let encoder = match is_gzip(output)? {
@@ -104,6 +99,22 @@ impl FileWriter {
             }
         }
         Ok(())
+    }
+
+    /// Bytes in memory that wait for their row group to be complete.
+    pub(super) fn memory_bytes(&self) -> usize {
+        match self {
+            Self::Parquet(writer) => writer.memory_size(),
+            Self::Lines(_) => 0,
+        }
+    }
+
+    /// Ends the row group, if there is one.
+    pub(super) async fn flush(&mut self) -> Result<()> {
+        match self {
+            Self::Parquet(writer) => Ok(writer.flush().await?),
+            Self::Lines(_) => Ok(()),
+        }
     }
 
     pub(super) async fn close(self) -> Result<()> {

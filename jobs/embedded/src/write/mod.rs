@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow, bail};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
-use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::runtime::JoinSet;
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
@@ -25,6 +25,9 @@ use partitioned::split;
 
 /// Partitions that one statement may write, as in Athena.
 const MAX_PARTITIONS: usize = 100;
+
+/// Bytes of incomplete row groups that a thread may hold.
+const MOST_HELD_BYTES: usize = 32 << 20;
 
 /// Where and how rows are written.
 #[derive(Debug, Clone)]
@@ -134,6 +137,20 @@ pub(crate) async fn write(
     Ok(written)
 }
 
+/// A batch with the types that its columns are written with.
+fn typed(batch: &RecordBatch, schema: &Schema) -> Result<RecordBatch> {
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    let (mut fields, mut columns) = (Vec::new(), Vec::new());
+    for (column, field) in batch.columns().iter().zip(schema.fields()) {
+        // Views of text are written as they are. To make them one text after the other would copy each.
+        let is_text_view = matches!((column.data_type(), field.data_type()), (DataType::Utf8View, DataType::Utf8));
+        let data_type = if is_text_view { &DataType::Utf8View } else { field.data_type() };
+        columns.push(cast_with_options(column, data_type, &options)?);
+        fields.push(Field::new(field.name(), data_type.clone(), field.is_nullable()));
+    }
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+}
+
 /// Refuses more partitions than a statement may write.
 fn require_few(written: &Written) -> Result<()> {
     if written.partitions.len() > MAX_PARTITIONS {
@@ -157,11 +174,7 @@ impl Part {
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        let options = CastOptions { safe: false, ..CastOptions::default() };
-        let columns = batch.columns().iter().zip(self.schema.fields());
-        let columns: Result<Vec<_>, _> =
-            columns.map(|(column, field)| cast_with_options(column, field.data_type(), &options)).collect();
-        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns?)?;
+        let batch = typed(batch, &self.schema)?;
         if self.keys == 0 {
             return self.write_to(String::new(), batch).await;
         }
@@ -186,7 +199,24 @@ impl Part {
                 entry.insert(writer)
             }
         };
-        writer.write(&batch).await.with_context(|| format!("cannot write to {}", self.target.folder))
+        let written = match writer.write(&batch).await {
+            Ok(()) => self.flush_largest().await,
+            Err(error) => Err(error),
+        };
+        written.with_context(|| format!("cannot write to {}", self.target.folder))
+    }
+
+    /// Row groups are held in memory until they are complete, and there is one for each partition. Where they come to too
+    /// much, the largest is written as it is.
+    async fn flush_largest(&mut self) -> Result<()> {
+        let held = self.writers.values().map(FileWriter::memory_bytes).sum::<usize>();
+        if self.writers.len() > 1
+            && held > MOST_HELD_BYTES
+            && let Some(largest) = self.writers.values_mut().max_by_key(|writer| writer.memory_bytes())
+        {
+            largest.flush().await?;
+        }
+        Ok(())
     }
 
     async fn close(self) -> Result<Written> {

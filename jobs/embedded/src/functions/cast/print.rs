@@ -35,7 +35,31 @@ pub(crate) fn texts(values: &ArrayRef) -> Result<StringViewArray> {
 
 /// A double as `CAST(x AS varchar)` writes it.
 pub(crate) fn double_text(number: f64) -> String {
-    scientific(format!("{number:e}"))
+    scientific(whole_digits(number).unwrap_or_else(|| format!("{number:e}")))
+}
+
+/// The digits of a whole number from 2^53 up to 2^63, of which Java writes more than are needed to tell it from its
+/// neighbours; none for other numbers. From `dtoa` in the JDK's `jdk.internal.math.FloatingDecimal`, which Trino's
+/// `DecimalFormat` uses.
+fn whole_digits(number: f64) -> Option<String> {
+    let size = number.abs();
+    if !((1_u64 << 53) as f64..(1_u64 << 63) as f64).contains(&size) {
+        return None;
+    }
+    let whole = size as u64;
+    // Decimal digits that 2^power does not fill.
+    let power = whole.ilog2() - 53;
+    let insignificant = (1..).take_while(|digits| 10_u64.pow(*digits) < 1 << power.saturating_sub(1)).count() as u32;
+    let unit = 10_u64.pow(insignificant);
+    let (mut digits, rest) = (whole / unit, whole % unit);
+    digits += u64::from(rest > 0 && rest >= unit / 2);
+    let text = digits.to_string();
+    let exponent = text.len() as u32 - 1 + insignificant;
+    let (first, others) = text.split_at(1);
+    let others = others.trim_end_matches('0');
+    let sign = if number < 0.0 { "-" } else { "" };
+    let point = if others.is_empty() { "" } else { "." };
+    Some(format!("{sign}{first}{point}{others}e{exponent}"))
 }
 
 /// `1.5e3` as `1.5E3`, and `1e0` as `1.0E0`: a mantissa with a point, always with an exponent.

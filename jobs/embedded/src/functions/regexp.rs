@@ -1,0 +1,120 @@
+//! `regexp_like` and `regexp_replace` with patterns that are compiled once a thread.
+//!
+//! DataFusion compiles a pattern for each batch of rows, which takes longer than to match the few rows of a batch that need it.
+
+use super::Family;
+use super::function::{Gives, Takes, collect, function, text_at, texts};
+use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, StringViewArray};
+use datafusion::common::{Result, exec_datafusion_err};
+use regex::Regex;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Patterns that a thread keeps.
+const MOST_KEPT: usize = 32;
+
+thread_local! {
+    /// The pattern that was used last is the last one.
+    static KEPT: RefCell<Vec<(String, Rc<Regex>)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The functions of this family.
+pub(super) fn functions() -> Family {
+    use Takes::Text;
+    vec![
+        function("regexp_like", &[Text, Text], Gives::Bool, regexp_like),
+        function("regexp_replace", &[Text, Text, Text], Gives::Text, regexp_replace),
+    ]
+}
+
+fn regexp_like(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let (values, mut patterns) = (texts(args, 0)?, Patterns::new(texts(args, 1)?));
+    let (mut matches, mut valid) = (Vec::with_capacity(values.len()), Vec::with_capacity(values.len()));
+    for row in 0..values.len() {
+        let found = match (text_at(values, row), patterns.get(row)?) {
+            (Some(value), Some(pattern)) => Some(pattern.is_match(value)),
+            _ => None,
+        };
+        matches.push(found.unwrap_or_default());
+        valid.push(found.is_some());
+    }
+    Ok(Arc::new(BooleanArray::new(matches.into(), Some(valid.into()))))
+}
+
+/// Every match is replaced; `$1` or `${1}` stands for a group.
+fn regexp_replace(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let (values, mut patterns, replacements) = (texts(args, 0)?, Patterns::new(texts(args, 1)?), texts(args, 2)?);
+    collect::<StringViewArray, _>(values.len(), |row| {
+        let value = text_at(values, row).zip(text_at(replacements, row));
+        let (Some((value, replacement)), Some(pattern)) = (value, patterns.get(row)?) else { return Ok(None) };
+        Ok(Some(pattern.replace_all(value, replacement)))
+    })
+}
+
+/// A column of patterns, which are mostly all the same.
+struct Patterns<'a> {
+    texts: &'a StringViewArray,
+    last: Option<(&'a str, Rc<Regex>)>,
+}
+
+impl<'a> Patterns<'a> {
+    fn new(texts: &'a StringViewArray) -> Self {
+        Self { texts, last: None }
+    }
+
+    fn get(&mut self, row: usize) -> Result<Option<&Regex>> {
+        let Some(text) = text_at(self.texts, row) else { return Ok(None) };
+        if self.last.as_ref().is_none_or(|(last, _)| *last != text) {
+            self.last = Some((text, compiled(text)?));
+        }
+        Ok(self.last.as_ref().map(|(_, pattern)| &**pattern))
+    }
+}
+
+fn compiled(text: &str) -> Result<Rc<Regex>> {
+    KEPT.with_borrow_mut(|kept| {
+        let known = kept.iter().position(|(known, _)| known == text);
+        let entry = match known {
+            Some(at) => kept.remove(at),
+            None => {
+                let pattern = Regex::new(text);
+                let pattern =
+                    pattern.map_err(|error| exec_datafusion_err!("the pattern '{text}' is wrong: {error}"))?;
+                (text.to_owned(), Rc::new(pattern))
+            }
+        };
+        if kept.len() == MOST_KEPT {
+            kept.remove(0);
+        }
+        let pattern = Rc::clone(&entry.1);
+        kept.push(entry);
+        Ok(pattern)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::functions::testing::answer;
+
+    #[test]
+    fn every_match_is_replaced_and_patterns_may_differ_by_row() {
+        let rows = "(VALUES ('a1b22', '[0-9]+', '<$0>'), ('a1b22', 'b', 'x'), (NULL, 'b', 'x'), ('a', NULL, 'x')) AS t(v, p, r)";
+        let sql = format!("SELECT array_join(array_agg(coalesce(regexp_replace(v, p, r), '~')), ' ') FROM {rows}");
+        assert_eq!(answer(&sql), "a<1>b<22> a1x22 ~ ~");
+        let sql = format!("SELECT count_if(regexp_like(v, p)), count(regexp_like(v, p)) FROM {rows}");
+        assert_eq!(answer(&sql), "2");
+    }
+
+    #[test]
+    fn more_patterns_than_are_kept_are_compiled_again() {
+        let sql = "SELECT sum(IF(regexp_like(CAST(n AS varchar), '^' || CAST(n % 40 AS varchar) || '$'), 1, 0))
+                   FROM UNNEST(sequence(0, 79)) AS t(n)";
+        assert_eq!(answer(sql), "40");
+    }
+
+    #[test]
+    fn a_wrong_pattern_is_named() {
+        assert!(answer("SELECT regexp_like('a', '(')").contains("the pattern '(' is wrong"));
+    }
+}
