@@ -44,7 +44,8 @@ lines_cut AS (
   FROM lines
 ),
 -- A line that is no JSON, and has places where one record could end and the next begin, cut there. Whether a text is JSON is
--- asked by a cast to a row: json_parse alone fails the query where brackets are nested a few thousand deep.
+-- asked by a cast to a row, as the value of a key: json_parse alone fails the query where brackets are nested a few thousand
+-- deep, and || where a text has more than a mebibyte.
 seams_found AS (
   SELECT
     *,
@@ -52,8 +53,10 @@ seams_found AS (
     CASE
       WHEN regexp_like(line, '\}(\s|,|\\[nr])*\{\s*"')
         AND length(to_utf8(line)) <= 25165824
-        AND try(CAST(json_parse('{"":' || line || '}') AS ROW(none varchar))) IS NULL
-        AND try(CAST(json_parse('{"":' || regexp_replace(line, ':\s*-\s*([,}])', ':"-"$1') || '}') AS ROW(none varchar))) IS NULL
+        AND try(CAST(json_parse(regexp_replace(line, '(?s)^(.*)$', '{"":$1}')) AS ROW(none varchar))) IS NULL
+        AND try(CAST(json_parse(
+          regexp_replace(regexp_replace(line, ':\s*-\s*([,}])', ':"-"$1'), '(?s)^(.*)$', '{"":$1}')
+        ) AS ROW(none varchar))) IS NULL
         THEN split(regexp_replace(line, '\}(?:\s|,|\\[nr])*\{(\s*")', U&'}\000a{$1'), U&'\000a')
     END AS cut_line
     {% else %}
@@ -64,7 +67,12 @@ seams_found AS (
 -- Records that came without a line end between them are pieces 1, 2, … of their line; any other line is one piece, 0. At
 -- least one piece must be a record; a bad one among them costs no good one.
 pieces AS (
-  SELECT path, is_whole, CAST(IF(is_cut, number, 0) AS integer) AS piece, text
+  SELECT
+    path,
+    -- U+0001 stands behind the last piece.
+    is_whole OR (is_cut AND number < cardinality(parts)) AS is_whole,
+    CAST(IF(is_cut, number, 0) AS integer) AS piece,
+    text
   FROM (
     SELECT path, is_whole, parts, cardinality(parts) > 1 AS is_cut
     FROM (
@@ -75,6 +83,9 @@ pieces AS (
           any_match(cut_line, part ->
             try(CAST(json_parse(part) AS ROW(none varchar))) IS NOT NULL
             OR try(CAST(json_parse(regexp_replace(part, ':\s*-\s*([,}])', ':"-"$1')) AS ROW(none varchar))) IS NOT NULL
+            OR try(CAST(json_parse(regexp_replace(
+              regexp_replace(part, ',\s*"requestId"\s*:.*$', '}'), ':\s*-\s*([,}])', ':"-"$1'
+            )) AS ROW(none varchar))) IS NOT NULL
           ),
           cut_line,
           ARRAY[line]

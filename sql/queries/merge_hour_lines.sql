@@ -9,11 +9,12 @@
 --   day (integer): the same
 --   hour (integer): the same
 --
--- How many lines that are not blank each raw object of an hour has, counted over the text. merge checks with it that every
--- line came out as something, and that every object was read.
+-- How many lines that are not blank each raw object of an hour has, counted over the text, and how many characters its
+-- longest has. merge checks with it that every line came out as something, that every object was read, and that no line was
+-- longer than all engines take.
 
 WITH
 {% include "sources/lines.sql" %}
-SELECT substr(path, length({{ raw_folder }}) + 1) AS object, count(*) AS lines
+SELECT substr(path, length({{ raw_folder }}) + 1) AS object, count(*) AS lines, max(length(text)) AS longest
 FROM lines
 GROUP BY path

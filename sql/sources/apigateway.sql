@@ -14,7 +14,8 @@
 --   request_time  timestamp  NULL: there is none, or it cannot be read
 --   status        integer    NULL alike
 --   responselength  bigint   bytes; NULL alike
---   unreadable    integer    how many of status and length are there and cannot be read
+--   unreadable    integer    how many of status and length are there and cannot be read, and one more where a client's text
+--                            broke the record, so that only what stands before it was read
 --
 -- For a log of another form, write a file like this one. Raise the version when you change what comes out.
 --
@@ -26,7 +27,7 @@
 {% set number = '^[0-9]{1,20}([.][0-9]{1,20})?([eE][+]?[0-9]{1,2})?$' %}
 -- The record of each text: NULL where it is no JSON object of these keys, has one of them twice, or has a value in one that
 -- is an object or a list. Upper and lower case of a key do not matter.
-records AS (
+whole_records AS (
   SELECT
     *,
     substr(sha256(to_utf8(text)), 1, 16) AS copy_key,
@@ -41,26 +42,40 @@ records AS (
         requestid varchar, extendedrequestid varchar, ip varchar, "user" varchar, requesttime varchar,
         requesttimeepoch varchar, httpmethod varchar, resourcepath varchar, status varchar, protocol varchar,
         responselength varchar
-      ))),
-      -- What a client wrote into requestId broke the line: what stands before it, nobody but the gateway wrote.
-      try(CAST(json_parse(regexp_replace(
-        regexp_replace(text, ',\s*"requestId"\s*:.*$', '}'), ':\s*-\s*([,}])', ':"-"$1'
-      )) AS ROW(
-        requestid varchar, extendedrequestid varchar, ip varchar, "user" varchar, requesttime varchar,
-        requesttimeepoch varchar, httpmethod varchar, resourcepath varchar, status varchar, protocol varchar,
-        responselength varchar
       )))
-    ) END AS record
+    ) END AS whole_record
   FROM pieces
+),
+-- What a client wrote into requestId may break a record. What stands before it, nobody but the gateway wrote. Such a record is
+-- a call, and `unreadable` tells of it, because another record could stand behind it.
+records AS (
+  SELECT
+    *,
+    coalesce(
+      whole_record,
+      CASE
+        WHEN starts_with(text, '{') AND (is_whole OR try(CAST(json_parse(text) AS ROW(none varchar))) IS NULL)
+          THEN try(CAST(json_parse(regexp_replace(
+            regexp_replace(text, ',\s*"requestId"\s*:.*$', '}'), ':\s*-\s*([,}])', ':"-"$1'
+          )) AS ROW(
+            requestid varchar, extendedrequestid varchar, ip varchar, "user" varchar, requesttime varchar,
+            requesttimeepoch varchar, httpmethod varchar, resourcepath varchar, status varchar, protocol varchar,
+            responselength varchar
+          )))
+      END
+    ) AS record
+  FROM whole_records
 ),
 columns_read AS (
   SELECT
     *,
     CASE
-      WHEN NOT is_whole THEN 'U+0001 in the line'
       WHEN record IS NULL THEN
         CASE
-          WHEN try(CAST(json_parse('{"":' || text || '}') AS ROW(none varchar))) IS NULL THEN 'not JSON'
+          WHEN NOT is_whole THEN 'U+0001 in the line'
+          -- As the value of a key: that takes any JSON, and looks into none of it.
+          WHEN try(CAST(json_parse(regexp_replace(text, '(?s)^(.*)$', '{"":$1}')) AS ROW(none varchar))) IS NULL
+            THEN 'not JSON'
           WHEN starts_with(text, '{') THEN 'a column twice or nested'
           ELSE 'no JSON object'
         END
@@ -146,6 +161,7 @@ typed AS (
     record.protocol AS protocol,
     responselength,
     IF(status IS NULL AND coalesce(status_text, '-') NOT IN ('-', ''), 1, 0)
-      + IF(responselength IS NULL AND coalesce(length_text, '-') NOT IN ('-', ''), 1, 0) AS unreadable
+      + IF(responselength IS NULL AND coalesce(length_text, '-') NOT IN ('-', ''), 1, 0)
+      + IF(whole_record IS NULL, 1, 0) AS unreadable
   FROM values_read
 )

@@ -27,7 +27,7 @@ lines AS (
         "$path" AS path,
         -- A line of just \N would be NULL. Bytes that are no UTF-8 become U+FFFD.
         trim(from_utf8(to_utf8(coalesce(line, '\N')))) AS trimmed,
-        -- U+0001 ends the first column of a text table.
+        -- U+0001 ends the first column of a text table. (A second one that is just \N would be NULL too; nobody's log has it.)
         rest IS NULL AS is_whole
       FROM {{ lines_table }}
       WHERE year = {{ year }} AND month = {{ month }} AND day = {{ day }} AND hour = {{ hour }}

@@ -214,6 +214,9 @@ fn glued() -> Vec<String> {
         one("g10") + "{\"cut\":\"" + &one("g11"),
         one("g12") + "{broken}" + &one("g13"),
         one("g14") + &one("g14"),
+        one("g18") + &one("g19") + "\u{1}" + &one("g20"),
+        r#"{"user":"g21","requestId":"x"y"}{"user":"g22","requestId":"x"z"}"#.to_owned(),
+        r#"{"user":"g23","requestId":"x"}|{"user":"g24","requestId":"y"}"#.to_owned(),
         with_raw("g15", "status", "-") + &with_raw("g16", "status", "-"),
         with(call("g17"), "resourcePath", "/{a}{\"b\"}").to_string(),
     ]
@@ -232,6 +235,8 @@ fn injected() -> Vec<String> {
         "x\"} {\"user\":\"victim\",\"status\":\"200\",\"requestId\":\"y",
         "x\",\"requestId\":\"y",
         "x\",\"requestTimeEpoch\":\"946684800000",
+        "x\u{1}y",
+        "\"messageType\"\"logEvents\"",
         "x\",\"rest\":{\"user\":\"victim\"},\"z\":\"}{",
         "\u{0}",
         "{",

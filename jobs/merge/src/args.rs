@@ -93,7 +93,10 @@ async fn look_back(
             match merge_hour(lake, hour, Options::default()).await {
                 Ok(report) if report.status == Status::Unchanged => {}
                 Ok(report) => output.report(&report)?,
-                Err(error) => failures.push(error),
+                Err(error) => {
+                    tracing::warn!(%hour, "cannot be merged again: {error:#}");
+                    failures.push(error);
+                }
             }
             prior = published(lake, hour).await?;
             continue;

@@ -154,10 +154,10 @@ impl Manifest {
         lake.store.write(&generation.join(MANIFEST), &serde_json::to_vec(self)?).await
     }
 
-    /// The objects that `inputs` no longer have, by path.
+    /// The objects with lines that `inputs` no longer have, by path.
     pub(crate) fn gone_from(&self, inputs: &Inputs) -> Vec<&str> {
         let there: BTreeSet<&str> = inputs.objects.iter().map(|object| inputs.path(object)).collect();
-        self.objects.keys().map(String::as_str).filter(|path| !there.contains(path)).collect()
+        self.with_lines().filter(|path| !there.contains(path)).collect()
     }
 
     /// The objects that have lines.

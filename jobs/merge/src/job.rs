@@ -21,7 +21,7 @@ use meterlake_core::store::{Object, visible_objects};
 
 use crate::args::MergeJob;
 use crate::inputs::{Inputs, Manifest};
-use crate::objects::Depth;
+use crate::objects::{Depth, MAX_LINE_BYTES};
 use crate::publication::{Counts, has_silent_edit, is_equal, publication, report};
 use crate::report::Report;
 use crate::statements::{Kinds, Statements};
@@ -133,8 +133,10 @@ impl<'a> Work<'a> {
         {
             tracing::warn!(sql = %self.sql.label(), path = %self.sql.path, "this SQL was edited; raise its version");
         }
-        let Some(manifest) = self.inputs.look_at(self.lake, &before, Depth::Start).await? else { return Ok(None) };
-        let error = match self.build(&manifest, options).await {
+        // By force, what was found of an object before does not count either.
+        let known = if options.force { Manifest::default() } else { before };
+        let Some(manifest) = self.inputs.look_at(self.lake, &known, Depth::Start).await? else { return Ok(None) };
+        let error = match self.build(&manifest, Depth::Start, options).await {
             Err(error) if may_be_content(&error) => error,
             built => return built,
         };
@@ -142,14 +144,15 @@ impl<'a> Work<'a> {
         match self.inputs.look_at(self.lake, &manifest, Depth::Whole).await? {
             Some(whole) if whole != manifest => {
                 tracing::warn!(hour = %self.hour, "some objects cannot be read to their ends: {error:#}");
-                self.build(&whole, options).await
+                self.build(&whole, Depth::Whole, options).await
             }
+            Some(whole) if error.is::<LongLine>() => self.build(&whole, Depth::Whole, options).await,
             _ => Err(error),
         }
     }
 
-    /// Writes a generation from the objects of a manifest, and publishes it.
-    async fn build(&self, manifest: &Manifest, options: Options) -> Result<Option<Report>> {
+    /// Writes a generation from the objects of a manifest, which were looked at as far as `depth` says, and publishes it.
+    async fn build(&self, manifest: &Manifest, depth: Depth, options: Options) -> Result<Option<Report>> {
         let left_out = manifest.left_out(&self.lake.layout.raw.folder)?;
         let has_lines = manifest.with_lines().next().is_some();
         let draft = if has_lines {
@@ -161,7 +164,7 @@ impl<'a> Work<'a> {
         } else {
             self.slot.draft(MergeJob::NAME)?
         };
-        let written = match self.write(&draft, manifest, &left_out, has_lines).await {
+        let written = match self.write(&draft, manifest, depth, &left_out).await {
             Ok(written) => written,
             Err(error) => return Err(draft.fail(self.lake, error).await),
         };
@@ -198,17 +201,21 @@ impl<'a> Work<'a> {
         &self,
         draft: &Draft,
         manifest: &Manifest,
+        depth: Depth,
         left_out: &[String],
-        has_lines: bool,
     ) -> Result<Option<(Counts, Scan)>> {
         let unreadable_objects = manifest.unreadable().count() as u64;
         let (mut counts, mut scan) = (Counts { unreadable_objects, ..Counts::default() }, Scan::default());
-        if has_lines {
+        if manifest.with_lines().next().is_some() {
             let statements = Statements { lake: self.lake, hour: self.hour, draft, left_out };
             let (rows, writing) = statements.write_rows(&self.sql).await?;
             let (lines, counting) = statements.count_lines().await?;
+            // Engines take lines of different lengths. What one of them refuses, all leave out. A character has up to 4 bytes.
+            if depth == Depth::Start && lines.longest.saturating_mul(4) > MAX_LINE_BYTES as u64 {
+                bail!(LongLine);
+            }
             let (kinds, reading) = statements.count_kinds().await?;
-            if let Some(problem) = unbalanced(manifest, &lines, &kinds, rows) {
+            if let Some(problem) = unbalanced(manifest, &lines.by_object, &kinds, rows) {
                 // An object that came, went or was replaced meanwhile is a reason to look again, any other is an error.
                 let now = Inputs::list(self.lake, self.hour, None).await?;
                 if now.own_fingerprint(&self.sql) != self.inputs.own_fingerprint(&self.sql) {
@@ -283,7 +290,7 @@ fn unbalanced(manifest: &Manifest, lines: &BTreeMap<String, u64>, kinds: &Kinds,
         return Some(format!("the raw object {object} gave no line: the engine did not read it"));
     }
     if let Some(object) = counted.difference(&expected).next() {
-        return Some(format!("the raw object {object} was read, which the listing did not have"));
+        return Some(format!("the raw object {object} was read, which was not to be read"));
     }
     let total: u64 = lines.values().sum();
     if total != kinds.lines || rows != kinds.rows() {
@@ -295,6 +302,11 @@ fn unbalanced(manifest: &Manifest, lines: &BTreeMap<String, u64>, kinds: &Kinds,
     }
     None
 }
+
+/// A line may be longer than every engine takes: a look at whole objects tells.
+#[derive(Debug, thiserror::Error)]
+#[error("a line may be longer than {} MiB", MAX_LINE_BYTES >> 20)]
+struct LongLine;
 
 /// Whether a statement failed, and the content of an object may be why.
 fn may_be_content(error: &anyhow::Error) -> bool {

@@ -32,6 +32,15 @@ impl Kinds {
     }
 }
 
+/// The lines of an hour over the text, as `merge_hour_lines.sql` counts them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Lines {
+    /// By raw object, below the raw folder. An object without a line is not among them.
+    pub(crate) by_object: BTreeMap<String, u64>,
+    /// Characters of the longest.
+    pub(crate) longest: u64,
+}
+
 /// Renders and runs the statements of an hour.
 pub(crate) struct Statements<'a> {
     pub(crate) lake: &'a Lake,
@@ -84,19 +93,24 @@ impl Statements<'_> {
         Ok((outcome.rows, outcome.scan))
     }
 
-    /// Counts the lines of each raw object over the text. An object without a line is not among them.
+    /// Counts the lines of each raw object over the text.
     ///
     /// # Errors
     /// The engine failed, or the answer has another form than `merge_hour_lines.sql` gives.
-    pub(crate) async fn count_lines(&self) -> Result<(BTreeMap<String, u64>, Scan)> {
+    pub(crate) async fn count_lines(&self) -> Result<(Lines, Scan)> {
         let file = self.lake.sql.query("merge_hour_lines")?;
         let answer = self.lake.engine.query(&self.statement(&file, file.render_one(&self.values())?)).await?;
-        let read = |row: &Vec<Option<String>>| -> Option<(String, u64)> {
-            let [object, lines] = row.as_slice() else { return None };
-            Some((object.clone()?, lines.as_ref()?.parse().ok()?))
-        };
-        let lines: Option<BTreeMap<String, u64>> = answer.rows.iter().map(read).collect();
-        let lines = lines.with_context(|| format!("{} did not give an object and a number a row", file.label()))?;
+        let mut lines = Lines::default();
+        for row in &answer.rows {
+            let read = || -> Option<(String, u64, u64)> {
+                let [object, count, longest] = row.as_slice() else { return None };
+                Some((object.clone()?, count.as_ref()?.parse().ok()?, longest.as_ref()?.parse().ok()?))
+            };
+            let shape = || format!("{} did not give an object and two numbers: {row:?}", file.label());
+            let (object, count, longest) = read().with_context(shape)?;
+            lines.by_object.insert(object, count);
+            lines.longest = lines.longest.max(longest);
+        }
         Ok((lines, answer.scan))
     }
 

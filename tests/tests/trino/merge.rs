@@ -146,9 +146,12 @@ async fn odd_objects_between_good_ones_are_left_out_alike() {
         ("d.gz", whole[..whole.len() / 2].to_vec()),
         ("e", b"PK\x03\x04\x14\0\0\0\x08\0".to_vec()),
         ("f", calls(&["2"]).into_bytes()),
+        // Trino would take this line, which stands behind another one.
+        ("g", [calls(&["3"]).into_bytes(), vec![b'x'; (24 << 20) + 1]].concat()),
+        ("h", [calls(&["4"]).into_bytes(), vec![b'x'; 10 << 20]].concat()),
     ];
     let report = put_and_compare(&on_trino, &local, hour(HOUR), &objects).await;
-    assert_eq!((counts(&report), &report["unreadable_objects"]), ((2, 0, 0), &4.into()));
+    assert_eq!((counts(&report), &report["unreadable_objects"]), ((3, 0, 1), &5.into()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,12 +29,14 @@ pub(super) fn format_of(start: &[u8]) -> Option<&'static str> {
 pub(super) fn fault_of_text(start: &[u8]) -> Option<&'static str> {
     // Enough to tell, and little enough that one odd line among many does not decide.
     let sample = &start[..start.len().min(SAMPLE_BYTES)];
+    // What begins as a record is one: the bytes behind its first key may be a client's, and must not decide about an object.
+    if let Some(key) = first_key(sample) {
+        return is_envelope(key, sample).then_some("an envelope of CloudWatch Logs (logEvents) around the log");
+    }
     if is_utf16(sample) {
         Some("UTF-16 text")
     } else if is_binary(sample) {
         Some("binary data of an unknown format")
-    } else if is_envelope(sample) {
-        Some("an envelope of CloudWatch Logs (logEvents) around the log")
     } else {
         None
     }
@@ -73,9 +75,19 @@ fn invalid(sample: &[u8]) -> usize {
     sample.utf8_chunks().map(|chunk| chunk.invalid().len()).sum()
 }
 
-fn is_envelope(sample: &[u8]) -> bool {
+/// The first key of the JSON object that a text begins with, as it is written.
+fn first_key(sample: &[u8]) -> Option<&[u8]> {
+    let text = sample.strip_prefix(b"\xef\xbb\xbf").unwrap_or(sample).trim_ascii_start();
+    let key = text.strip_prefix(b"{")?.trim_ascii_start().strip_prefix(b"\"")?;
+    key.split(|byte| *byte == b'"').next()
+}
+
+/// The keys of an envelope: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html>
+fn is_envelope(first_key: &[u8], sample: &[u8]) -> bool {
+    const KEYS: [&[u8]; 6] =
+        [b"messageType", b"owner", b"logGroup", b"logStream", b"subscriptionFilters", b"logEvents"];
     let has = |key: &[u8]| sample.windows(key.len()).any(|window| window == key);
-    sample.trim_ascii_start().starts_with(b"{") && has(b"\"messageType\"") && has(b"\"logEvents\"")
+    KEYS.contains(&first_key) && has(b"\"messageType\"") && has(b"\"logEvents\"")
 }
 
 #[cfg(test)]
@@ -115,7 +127,12 @@ mod tests {
         let envelope =
             b"{\"messageType\":\"DATA_MESSAGE\",\"owner\":\"1\",\"logEvents\":[{\"id\":\"1\",\"message\":\"{}\"}]}";
         assert!(fault_of_text(envelope).unwrap().contains("logEvents"));
-        assert_eq!(fault_of_text(b"{\"requestId\":\"logEvents\"}"), None);
+        // What a client writes into a record makes no object unreadable.
+        let ids = [&b"\"messageType\"\"logEvents\""[..], &[0xff; 3000], &[0; 3000], &[1; 3000]];
+        for id in ids {
+            let line = [b"{\"user\":\"a\",\"requestId\":\"", id, b"\"}\n"].concat();
+            assert_eq!(fault_of_text(&line), None, "{line:?}");
+        }
     }
 
     #[test]

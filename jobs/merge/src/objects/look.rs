@@ -12,10 +12,12 @@ use super::content::{compression_of, fault_of_text, format_of};
 const START_BYTES: u64 = 64 << 10;
 /// What is read at a time from there on.
 const PART_BYTES: u64 = 8 << 20;
+/// Compressed bytes that are decompressed at a time.
+const GZIP_PIECE_BYTES: usize = 8 << 10;
 /// What is kept of the text's start, to tell what it is.
 const KEPT_BYTES: usize = 64 << 10;
 /// The longest line that is read. Athena takes rows of up to 32 MB.
-const MAX_LINE_BYTES: usize = 24 << 20;
+pub(crate) const MAX_LINE_BYTES: usize = 24 << 20;
 
 /// What a raw object is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -71,6 +73,7 @@ struct Reader {
     ending: Option<&'static str>,
     gunzip: Option<Gunzip>,
     has_begun: bool,
+    has_text_begun: bool,
     /// The text's start.
     start: Vec<u8>,
     is_judged: bool,
@@ -88,6 +91,7 @@ impl Reader {
             ending: compression_of(name),
             gunzip: None,
             has_begun: false,
+            has_text_begun: false,
             start: Vec::new(),
             is_judged: false,
             line_bytes: 0,
@@ -102,14 +106,14 @@ impl Reader {
             self.has_begun = true;
             self.begin(part)?;
         }
-        match &mut self.gunzip {
-            Some(gunzip) => {
-                gunzip.push(part).map_err(broken)?;
-                let text = std::mem::take(gunzip.text());
-                self.text(&text)
-            }
-            None => self.text(part),
+        let Some(mut gunzip) = self.gunzip.take() else { return self.text(part) };
+        // A thousand times as much text may come out, so it is taken piece by piece.
+        for piece in part.chunks(GZIP_PIECE_BYTES) {
+            gunzip.push(piece).map_err(broken)?;
+            self.text(&std::mem::take(gunzip.text()))?;
         }
+        self.gunzip = Some(gunzip);
+        Ok(())
     }
 
     /// Compares the first bytes with what the name promises.
@@ -128,7 +132,12 @@ impl Reader {
         Ok(())
     }
 
-    fn text(&mut self, text: &[u8]) -> Result<(), String> {
+    fn text(&mut self, mut text: &[u8]) -> Result<(), String> {
+        // Engines take a byte order mark off an object's start, and `sources/lines.sql` one off each line.
+        if !text.is_empty() && !self.has_text_begun {
+            self.has_text_begun = true;
+            text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
+        }
         let room = KEPT_BYTES.saturating_sub(self.start.len());
         self.start.extend_from_slice(&text[..text.len().min(room)]);
         if self.start.len() == KEPT_BYTES {
@@ -256,7 +265,8 @@ mod tests {
             assert_eq!(look("a", content, Depth::Start).await, Finding::Blank);
         }
         assert_eq!(look("a.gz", &gzip(&blanks), Depth::Start).await, Finding::Blank);
-        for content in ["\u{feff}\u{feff}", "\u{a0}", "\0"] {
+        assert_eq!(look("a", "\u{feff}\u{feff}".as_bytes(), Depth::Start).await, Finding::Blank);
+        for content in ["\u{feff}\u{feff}\u{feff}", "\u{a0}", "\0"] {
             assert_eq!(look("a", content.as_bytes(), Depth::Start).await, Finding::Lines, "{content:?}");
         }
         let late = [&blanks[..], b"x\n"].concat();

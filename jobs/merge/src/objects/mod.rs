@@ -6,4 +6,4 @@
 mod content;
 mod look;
 
-pub(crate) use look::{Depth, Finding, look_at};
+pub(crate) use look::{Depth, Finding, MAX_LINE_BYTES, look_at};
