@@ -70,11 +70,11 @@ pieces AS (
   SELECT
     path,
     -- U+0001 stands behind the last piece.
-    is_whole OR (is_cut AND number < cardinality(parts)) AS is_whole,
-    CAST(IF(is_cut, number, 0) AS integer) AS piece,
+    is_whole OR number < part_count AS is_whole,
+    CAST(IF(part_count > 1, number, 0) AS integer) AS piece,
     text
   FROM (
-    SELECT path, is_whole, parts, cardinality(parts) > 1 AS is_cut
+    SELECT path, is_whole, parts, cardinality(parts) AS part_count
     FROM (
       SELECT
         path,
