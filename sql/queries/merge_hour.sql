@@ -65,11 +65,12 @@ seams_found AS (
   FROM lines_cut
 ),
 -- Records that came without a line end between them are pieces 1, 2, … of their line; any other line is one piece, 0. At
--- least one piece must be a record; a bad one among them costs no good one.
+-- least one piece must be a record, perhaps one that a client's text broke, as sources/apigateway.sql reads it; a bad one among
+-- them costs no good one.
 pieces AS (
   SELECT
     path,
-    -- U+0001 stands behind the last piece.
+    -- U+0001 ended the line, so that all pieces but the last are whole.
     is_whole OR number < part_count AS is_whole,
     CAST(IF(part_count > 1, number, 0) AS integer) AS piece,
     text

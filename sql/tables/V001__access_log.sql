@@ -65,7 +65,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS {{ merged_table }} (
   `object`            string COMMENT 'the raw object, below the raw folder',
   `copy_key`          binary COMMENT '16 bytes, equal for records that are copies of each other',
   `piece`             int    COMMENT '0, or which record of its line it is, from 1',
-  `unreadable`        int    COMMENT 'how many of time, status and length could not be read'
+  `unreadable`        int    COMMENT 'times, statuses and lengths that could not be read, and 1 if the record is broken'
 )
 PARTITIONED BY (`year` int, `month` int, `day` int, `hour` int)
 STORED AS PARQUET
@@ -86,7 +86,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS {{ copies_table }} (
   `object`            string COMMENT 'the raw object, below the raw folder',
   `copy_key`          binary COMMENT 'that of the call',
   `piece`             int    COMMENT '0, or which record of its line it is, from 1',
-  `unreadable`        int    COMMENT 'how many of time, status and length could not be read'
+  `unreadable`        int    COMMENT 'times, statuses and lengths that could not be read, and 1 if the record is broken'
 )
 PARTITIONED BY (`year` int, `month` int, `day` int, `hour` int)
 STORED AS PARQUET

@@ -14,8 +14,8 @@ use serde_json::Value;
 
 use crate::programs::{Ran, program};
 
-/// How long a function may take to answer.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// How long a function may take to answer, beyond the time that it is given.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A job that runs as a Lambda.
 pub struct Function {
@@ -51,7 +51,7 @@ impl Function {
     /// The function's own, as Lambda gets it.
     pub fn invoke(&self, event: Value, limit: Duration) -> Result<Value, Value> {
         self.events.send((event, limit)).expect("a server that runs");
-        let (is_response, content) = self.answers.recv_timeout(PATIENCE).expect("an answer");
+        let (is_response, content) = self.answers.recv_timeout(limit + PATIENCE).expect("an answer");
         if is_response { Ok(content) } else { Err(content) }
     }
 

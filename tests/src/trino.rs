@@ -169,11 +169,11 @@ fn fetch(mvn: &Path, java: &Path, coordinates: &str, folder: &Path) -> Result<()
     copy.args(["--batch-mode", "--quiet", COPY, &format!("-Dartifact={coordinates}")]);
     let mut to = OsString::from("-DoutputDirectory=");
     to.push(folder);
-    // Away from this project's folder, which Maven would look for a project in.
     // The Java that was found may not be the one on the path, or there may be none on it.
     if let Some(home) = java.ancestors().nth(2) {
         copy.env("JAVA_HOME", home);
     }
+    // Away from this project's folder, which Maven would look for a project in.
     let output = copy.arg(to).current_dir(env::temp_dir()).output().expect("mvn starts");
     if output.status.success() {
         return Ok(());

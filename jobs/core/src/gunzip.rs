@@ -4,6 +4,9 @@ use std::io::{self, Write};
 
 use flate2::write::GzDecoder;
 
+/// Bytes to push at a time. GZIP makes at most a thousand times as many of them, which then lie in memory.
+pub const PIECE_BYTES: usize = 8 << 10;
+
 /// The shortest header of a member.
 const HEADER_BYTES: usize = 10;
 

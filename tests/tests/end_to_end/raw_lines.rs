@@ -260,6 +260,14 @@ async fn a_line_that_no_engine_takes_leaves_its_object_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_long_line_that_all_engines_take_is_a_line_like_any_other() {
+    let long = [calls(&["1"]).into_bytes(), vec![b'x'; 10 << 20], b"\n".to_vec()].concat();
+    let (lake, report) = merged(&[("a", long), ("b", calls(&["2"]).into_bytes())]).await;
+    assert_eq!((counts(&report), &report["unreadable_objects"]), ((2, 0, 1), &0.into()));
+    lake.assert_no_stray("after a look at whole objects").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_client_makes_its_calls_free_or_names_another_user() {
     let injected = hostile::lines().into_iter().find(|(name, _)| *name == "injected").unwrap();
     let expected = injected.1.split(|byte| *byte == b'\n').count() as u64;

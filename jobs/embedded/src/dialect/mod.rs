@@ -22,6 +22,7 @@ mod calls;
 mod errors;
 mod grammar;
 mod names;
+mod patterns;
 mod rewriter;
 mod types;
 pub(crate) mod unnest;

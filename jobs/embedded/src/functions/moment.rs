@@ -75,21 +75,20 @@ impl Moments {
         self.like_stored(values.collect::<Result<_>>()?)
     }
 
-    /// A timestamp so many milliseconds later, as it is stored; none where that needs the calendar: a date, or a time outside
-    /// the years 1 to 9999.
+    /// A timestamp so many milliseconds later, as it is stored; none for NULL, and where it needs the calendar: for a date, for
+    /// whole seconds, and for a time outside the years 1 to 9999.
     pub(super) fn stored_later(&self, row: usize, millis: i64) -> Option<i64> {
         let DataType::Timestamp(unit, _) = &self.data_type else { return None };
+        if self.values.is_null(row) {
+            return None;
+        }
         let each = per_second(*unit);
         let is_near = |value: i64| (-62_135_596_800..253_402_300_800).contains(&value.div_euclid(each));
         let later = self.values.value(row).checked_add(millis.checked_mul(each)? / 1_000)?;
         (each >= 1_000 && is_near(self.values.value(row)) && is_near(later)).then_some(later)
     }
 
-    pub(super) fn is_null(&self, row: usize) -> bool {
-        self.values.is_null(row)
-    }
-
-    /// Whether a day is always as long as another: on no clock of a zone.
+    /// Whether all days have 24 hours: those of a zone may not.
     pub(super) fn has_equal_days(&self) -> bool {
         self.zone.is_none()
     }

@@ -3,16 +3,13 @@
 use std::io::Read;
 
 use anyhow::{Context, Result, bail};
-use meterlake_core::gunzip::Gunzip;
+use meterlake_core::gunzip::{Gunzip, PIECE_BYTES};
 
 /// The endings of names whose objects Trino decompresses and the embedded engine does not.
 const OTHER_ENDINGS: [&str; 7] = [".zst", ".snappy", ".lz4", ".bz2", ".deflate", ".lzo", ".lzo_deflate"];
 
 /// Text that an object should grow to before its lines are taken.
 pub(super) const BLOCK_BYTES: usize = 1 << 20;
-
-/// Compressed bytes that are decompressed at a time: GZIP makes at most a thousand times as many of them.
-const GZIP_PIECE_BYTES: usize = 8 << 10;
 
 /// The bytes of an object on their way to text. The name alone decides how they are read, as in Trino: GZIP data under
 /// another name is text, however it looks.
@@ -50,7 +47,7 @@ impl Input {
                 Ok(from.take(wanted as u64).read_to_end(text)?)
             }
             Self::Gzip(gzip) => {
-                let mut piece = [0; GZIP_PIECE_BYTES];
+                let mut piece = [0; PIECE_BYTES];
                 let length = from.read(&mut piece)?;
                 let pushed = gzip.push(&piece[..length]);
                 pushed.with_context(|| problem(gzip))?;

@@ -127,6 +127,7 @@ mod tests {
         let envelope =
             b"{\"messageType\":\"DATA_MESSAGE\",\"owner\":\"1\",\"logEvents\":[{\"id\":\"1\",\"message\":\"{}\"}]}";
         assert!(fault_of_text(envelope).unwrap().contains("logEvents"));
+        assert_eq!(fault_of_text(b"{\"requestId\":\"logEvents\"}"), None);
         // What a client writes into a record makes no object unreadable.
         let ids = [&b"\"messageType\"\"logEvents\""[..], &[0xff; 3000], &[0; 3000], &[1; 3000]];
         for id in ids {

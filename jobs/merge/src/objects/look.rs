@@ -1,7 +1,7 @@
 //! A look at an object's bytes, at its start or to its end.
 
 use anyhow::{Context, Result};
-use meterlake_core::gunzip::Gunzip;
+use meterlake_core::gunzip::{Gunzip, PIECE_BYTES};
 use meterlake_core::store::{Object, Store};
 use meterlake_core::white_space::is_white_space;
 use serde::{Deserialize, Serialize};
@@ -12,8 +12,6 @@ use super::content::{compression_of, fault_of_text, format_of};
 const START_BYTES: u64 = 64 << 10;
 /// What is read at a time from there on.
 const PART_BYTES: u64 = 8 << 20;
-/// Compressed bytes that are decompressed at a time.
-const GZIP_PIECE_BYTES: usize = 8 << 10;
 /// What is kept of the text's start, to tell what it is.
 const KEPT_BYTES: usize = 64 << 10;
 /// The longest line that is read. Athena takes rows of up to 32 MB.
@@ -107,8 +105,7 @@ impl Reader {
             self.begin(part)?;
         }
         let Some(mut gunzip) = self.gunzip.take() else { return self.text(part) };
-        // A thousand times as much text may come out, so it is taken piece by piece.
-        for piece in part.chunks(GZIP_PIECE_BYTES) {
+        for piece in part.chunks(PIECE_BYTES) {
             gunzip.push(piece).map_err(broken)?;
             self.text(&std::mem::take(gunzip.text()))?;
         }

@@ -177,8 +177,8 @@ class Frames(unittest.TestCase):
         # Rows that are unloaded into several objects lose their order.
         calls = cursor(ArrowCursor, unload=True).execute(CALLS).as_arrow().to_pylist()
         self.assertEqual(sorted((tuple(row.values()) for row in calls), key=lambda row: row[0]), ROWS)
-        frame = cursor(PandasCursor, unload=True).execute(CALLS).as_pandas()
-        self.assertEqual(sorted(frame["user"]), sorted(row[1] for row in ROWS))
+        frame = cursor(PandasCursor, unload=True).execute(CALLS).as_pandas().sort_values("id")
+        self.assertEqual(list(frame["user"]), [row[1] for row in ROWS])
 
 
 if __name__ == "__main__":

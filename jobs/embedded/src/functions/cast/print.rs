@@ -38,18 +38,19 @@ pub(crate) fn double_text(number: f64) -> String {
     scientific(whole_digits(number).unwrap_or_else(|| format!("{number:e}")))
 }
 
-/// The digits of a whole number from 2^53 up to 2^63, of which Java writes more than are needed to tell it from its
-/// neighbours; none for other numbers. From `dtoa` in the JDK's `jdk.internal.math.FloatingDecimal`, which Trino's
-/// `DecimalFormat` uses.
+/// A double from 2^53 up to 2^63 as Java's `DecimalFormat` writes it, which Trino uses; none for other numbers.
+///
+/// Java writes more digits of these than the double needs. The rule is that of `dtoa` in the JDK's
+/// `jdk.internal.math.FloatingDecimal`.
 fn whole_digits(number: f64) -> Option<String> {
     let size = number.abs();
     if !((1_u64 << 53) as f64..(1_u64 << 63) as f64).contains(&size) {
         return None;
     }
     let whole = size as u64;
-    // Decimal digits that 2^power does not fill.
-    let power = whole.ilog2() - 53;
-    let insignificant = (1..).take_while(|digits| 10_u64.pow(*digits) < 1 << power.saturating_sub(1)).count() as u32;
+    // Doubles here are multiples of a power of two. As many last digits as half of it has are rounded to zeros.
+    let half_step = 1_u64 << (whole.ilog2() - 53).saturating_sub(1);
+    let insignificant = (1..).take_while(|digits| 10_u64.pow(*digits) < half_step).count() as u32;
     let unit = 10_u64.pow(insignificant);
     let (mut digits, rest) = (whole / unit, whole % unit);
     digits += u64::from(rest > 0 && rest >= unit / 2);
@@ -83,6 +84,24 @@ pub(crate) fn java_double(number: f64) -> String {
 mod tests {
     use super::*;
     use crate::functions::testing::answer;
+
+    #[test]
+    fn whole_doubles_have_the_digits_that_java_writes() {
+        // What `new DecimalFormat("0.0###################E0")` of JDK 25 gives.
+        for (number, text) in [
+            (1.724730198823753e18, "1.72473019882375296E18"),
+            (9_007_199_254_740_992.0, "9.007199254740992E15"),
+            (9_007_199_254_740_994.0, "9.007199254740994E15"),
+            (27_021_597_764_222_976.0, "2.7021597764222976E16"),
+            (123_456_789_012_345_678.0, "1.2345678901234568E17"),
+            (4_611_686_018_427_387_904.0, "4.6116860184273879E18"),
+            (-9_223_372_036_854_774_784.0, "-9.2233720368547748E18"),
+            (9e15, "9.0E15"),
+            (9e18, "9.0E18"),
+        ] {
+            assert_eq!(double_text(number), text);
+        }
+    }
 
     #[test]
     fn doubles_are_written_with_an_exponent() {
