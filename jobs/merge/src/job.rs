@@ -208,12 +208,12 @@ impl<'a> Work<'a> {
         let (mut counts, mut scan) = (Counts { unreadable_objects, ..Counts::default() }, Scan::default());
         if manifest.with_lines().next().is_some() {
             let statements = Statements { lake: self.lake, hour: self.hour, draft, left_out };
+            let (rows, writing) = statements.write_rows(&self.sql).await?;
             let (lines, counting) = statements.count_lines().await?;
             // Engines take lines of different lengths. What one of them refuses, all leave out. A character has up to 4 bytes.
             if depth == Depth::Start && lines.longest.saturating_mul(4) > MAX_LINE_BYTES as u64 {
                 bail!(LongLine);
             }
-            let (rows, writing) = statements.write_rows(&self.sql).await?;
             let (kinds, reading) = statements.count_kinds().await?;
             if let Some(problem) = unbalanced(manifest, &lines.by_object, &kinds, rows) {
                 // An object that came, went or was replaced meanwhile is a reason to look again, any other is an error.
