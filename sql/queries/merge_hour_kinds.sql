@@ -13,7 +13,6 @@ SELECT
   -- The first record of a line stands for the line.
   count_if(piece <= 1) AS lines,
   coalesce(sum(unreadable), 0) AS unreadable,
-  count(DISTINCT object) AS objects,
   count(DISTINCT IF(kind = 'copy', copy_key)) AS copied_keys,
   CAST(coalesce(sum(IF(kind = 'call', key_number)), CAST(0 AS decimal(38,0))) AS varchar) AS call_key_sum,
   CAST(coalesce(sum(DISTINCT IF(kind = 'copy', key_number)), CAST(0 AS decimal(38,0))) AS varchar) AS copy_key_sum

@@ -2,15 +2,22 @@
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
 use serde_json::Value;
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::programs::{Ran, program};
 
@@ -20,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A job that runs as a Lambda.
 pub struct Function {
     child: Child,
-    events: Sender<(Value, Duration)>,
+    events: UnboundedSender<(Value, Duration)>,
     answers: Receiver<(bool, Value)>,
 }
 
@@ -33,9 +40,9 @@ impl Function {
     pub fn start(job: &str, folder: &Path, variables: &[(&str, &str)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address").to_string();
-        let (events, due) = channel();
+        let (events, due) = unbounded_channel();
         let (answer, answers) = channel();
-        thread::spawn(move || serve(&listener, &due, &answer));
+        thread::spawn(move || serve(listener, due, answer));
         let mut command: Command = program(job, folder);
         command.env("AWS_LAMBDA_RUNTIME_API", address).envs(variables.iter().copied());
         for (name, value) in [("NAME", job), ("VERSION", "1"), ("MEMORY_SIZE", "512")] {
@@ -63,52 +70,51 @@ impl Function {
     }
 }
 
-fn serve(listener: &TcpListener, due: &Receiver<(Value, Duration)>, answer: &Sender<(bool, Value)>) {
-    for stream in listener.incoming() {
-        let mut stream = stream.expect("a connection");
-        // One call after the other on a connection; the function opens another when this one ends.
-        while let Some((path, body)) = request(&mut stream) {
-            let written = if path.ends_with("/invocation/next") {
-                let Ok((event, limit)) = due.recv() else { return };
-                let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
-                let deadline = (since_1970 + limit).as_millis();
-                let headers =
-                    format!("Lambda-Runtime-Aws-Request-Id: id\r\nLambda-Runtime-Deadline-Ms: {deadline}\r\n");
-                respond(&mut stream, "200 OK", &headers, &event.to_string())
-            } else {
-                let content = serde_json::from_slice(&body).expect("JSON");
-                let _ = answer.send((path.ends_with("/response"), content));
-                respond(&mut stream, "202 Accepted", "", "{}")
-            };
-            if written.is_err() {
-                break;
-            }
-        }
+/// What the handlers of the Runtime API share.
+struct Api {
+    due: AsyncMutex<UnboundedReceiver<(Value, Duration)>>,
+    answer: Mutex<Sender<(bool, Value)>>,
+}
+
+impl Api {
+    fn answer(&self, is_response: bool, content: Value) -> (StatusCode, &'static str) {
+        // No receiver: the test has ended.
+        let _ = self.answer.lock().expect("no test that failed").send((is_response, content));
+        (StatusCode::ACCEPTED, "{}")
     }
 }
 
-fn respond(stream: &mut TcpStream, status: &str, headers: &str, body: &str) -> std::io::Result<()> {
-    let length = body.len();
-    let kind = "Content-Type: application/json";
-    write!(stream, "HTTP/1.1 {status}\r\n{kind}\r\nContent-Length: {length}\r\n{headers}\r\n{body}")
+#[tokio::main(flavor = "current_thread")]
+async fn serve(listener: TcpListener, due: UnboundedReceiver<(Value, Duration)>, answer: Sender<(bool, Value)>) {
+    let api = Arc::new(Api { due: AsyncMutex::new(due), answer: Mutex::new(answer) });
+    let response = |State(api): State<Arc<Api>>, body: String| async move { api.answer(true, json(&body)) };
+    let error = |State(api): State<Arc<Api>>, body: String| async move { api.answer(false, json(&body)) };
+    let routes = Router::new()
+        .route("/2018-06-01/runtime/invocation/next", get(next))
+        .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
+        .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
+        .route("/2018-06-01/runtime/init/error", post(error))
+        .with_state(api);
+    listener.set_nonblocking(true).expect("a socket of this machine");
+    let listener = tokio::net::TcpListener::from_std(listener).expect("a runtime");
+    axum::serve(listener, routes).await.expect("a socket that listens");
 }
 
-/// The path and the body of the next request; `None` if there is none.
-fn request(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
-    let mut reader = BufReader::new(stream);
-    let mut line = String::new();
-    reader.read_line(&mut line).ok()?;
-    let path = line.split(' ').nth(1)?.to_owned();
-    let mut length = 0;
-    loop {
-        let mut header = String::new();
-        reader.read_line(&mut header).ok()?;
-        let Some((name, value)) = header.trim().split_once(':') else { break };
-        if name.eq_ignore_ascii_case("content-length") {
-            length = value.trim().parse().ok()?;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    Some((path, body))
+async fn next(State(api): State<Arc<Api>>) -> impl IntoResponse {
+    let Some((event, limit)) = api.due.lock().await.recv().await else {
+        // The test has ended, and its function is about to be killed.
+        return std::future::pending().await;
+    };
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
+    let deadline = (since_1970 + limit).as_millis().to_string();
+    let headers = [
+        ("Content-Type", "application/json".to_owned()),
+        ("Lambda-Runtime-Aws-Request-Id", "id".to_owned()),
+        ("Lambda-Runtime-Deadline-Ms", deadline),
+    ];
+    (headers, event.to_string())
+}
+
+fn json(body: &str) -> Value {
+    serde_json::from_str(body).expect("JSON")
 }

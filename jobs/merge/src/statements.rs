@@ -132,7 +132,7 @@ impl Statements<'_> {
             };
             let shape = || format!("{} gave a row of another form: {row:?}", file.label());
             let (kind, reason, numbers, calls, copies) = read().with_context(shape)?;
-            let &[rows, lines, unreadable, _objects, keys] = numbers.as_slice() else { anyhow::bail!(shape()) };
+            let &[rows, lines, unreadable, keys] = numbers.as_slice() else { anyhow::bail!(shape()) };
             match kind {
                 "call" => (kinds.calls, call_sum) = (rows, calls),
                 "copy" => (kinds.copies, copied) = (rows, format!("{keys} {copies}")),

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt64Array, new_null_array};
+use datafusion::arrow::buffer::{BooleanBuffer, NullBuffer};
 use datafusion::arrow::compute::nullif;
 use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::common::runtime::JoinSet;
@@ -53,18 +54,32 @@ impl Seen {
     }
 
     /// The number of each row among those of its key, from 1.
-    fn number(&self, hashes: &[(u128, bool)]) -> PlanResult<ArrayRef> {
-        let numbers = hashes.iter().map(|(key, _)| self.keys.number(*key));
-        let numbers = UInt64Array::from_iter_values(numbers);
+    fn number(&self, columns: &[ArrayRef]) -> PlanResult<ArrayRef> {
+        let numbers = UInt64Array::from(self.keys.number(&self.keys.hashes(columns)?));
         self.account()?;
         Ok(Arc::new(numbers))
     }
 
-    /// These columns of the keys, with NULL in the rows whose key is not in the set.
-    fn known(&self, hashes: &[(u128, bool)], columns: &[ArrayRef]) -> PlanResult<Vec<ArrayRef>> {
-        let unknown = hashes.iter().map(|(key, has_null)| *has_null || !self.keys.contains(*key));
-        let unknown = BooleanArray::from(unknown.collect::<Vec<bool>>());
-        columns.iter().map(|column| Ok(nullif(column, &unknown)?)).collect()
+    /// The first `count` columns of the keys, with NULL in the rows whose key is not in the set.
+    fn known(&self, columns: &[ArrayRef], count: usize) -> PlanResult<Vec<ArrayRef>> {
+        let known = BooleanBuffer::from(self.keys.contains(&self.keys.hashes(columns)?));
+        // NULL equals nothing.
+        let known = match without_null(columns) {
+            Some(valid) => &known & valid.inner(),
+            None => known,
+        };
+        let unknown = BooleanArray::new(!&known, None);
+        columns[..count].iter().map(|column| Ok(nullif(column, &unknown)?)).collect()
+    }
+
+    /// Takes the keys of these columns into the set.
+    fn insert(&self, columns: &[ArrayRef]) -> PlanResult<()> {
+        let mut hashes = self.keys.hashes(columns)?;
+        if let Some(valid) = without_null(columns) {
+            hashes = valid.valid_indices().map(|row| hashes[row]).collect();
+        }
+        self.keys.insert(&hashes);
+        self.account()
     }
 
     /// Tells the memory pool how large the set has grown.
@@ -162,8 +177,8 @@ impl ExecutionPlan for KeyLabelExec {
                         .iter()
                         .map(|label| new_null_array(label.data_type(), batch.num_rows()))
                         .collect(),
-                    Some(labels) => seen.known(&seen.keys.hashes(&columns)?, &columns[..labels])?,
-                    None => vec![seen.number(&seen.keys.hashes(&columns)?)?],
+                    Some(labels) => seen.known(&columns, labels)?,
+                    None => vec![seen.number(&columns)?],
                 };
                 with_labels(&schema, &batch, labels)
             }))
@@ -183,13 +198,7 @@ async fn prepare(known: Option<(Arc<dyn ExecutionPlan>, Keys)>, context: Arc<Tas
         let (seen, keys) = (Arc::clone(&seen), keys.clone());
         tasks.spawn(async move {
             while let Some(batch) = rows.try_next().await? {
-                for (key, has_null) in seen.keys.hashes(&seen.columns(&keys, &batch)?)? {
-                    // NULL equals nothing, so such a key is found by no row.
-                    if !has_null {
-                        seen.keys.insert(key);
-                    }
-                }
-                seen.account()?;
+                seen.insert(&seen.columns(&keys, &batch)?)?;
             }
             Ok::<_, DataFusionError>(())
         });
@@ -198,6 +207,11 @@ async fn prepare(known: Option<(Arc<dyn ExecutionPlan>, Keys)>, context: Arc<Tas
         task.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))??;
     }
     Ok(seen)
+}
+
+/// The rows in which no column is NULL; `None` if that is all of them.
+fn without_null(columns: &[ArrayRef]) -> Option<NullBuffer> {
+    columns.iter().fold(None, |valid, column| NullBuffer::union(valid.as_ref(), column.logical_nulls().as_ref()))
 }
 
 fn with_labels(schema: &SchemaRef, batch: &RecordBatch, labels: Vec<ArrayRef>) -> PlanResult<RecordBatch> {
