@@ -30,6 +30,8 @@ CREATE TABLE {{ staging_table }}
 WITH (
   format = 'PARQUET',
   write_compression = 'ZSTD',
+  -- Most bytes are ids. They get no smaller at higher levels.
+  compression_level = 1,
   external_location = {{ location }},
   partitioned_by = ARRAY['kind']
 ) AS
@@ -119,9 +121,10 @@ labelled AS (
     END AS requesttime,
     -- Of equal records, any one is the call. A malformed line is a copy of nothing, and nothing is a copy of it.
     CASE
-      WHEN reason IS NOT NULL THEN 'malformed'
-      WHEN known_before.copy_key IS NOT NULL THEN 'copy'
-      WHEN row_number() OVER (PARTITION BY typed.copy_key, reason IS NULL) > 1 THEN 'copy'
+      WHEN reason IS NOT NULL
+        OR known_before.copy_key IS NOT NULL
+        OR row_number() OVER (PARTITION BY typed.copy_key, reason IS NULL) > 1
+        THEN IF(reason IS NOT NULL, 'malformed', 'copy')
       ELSE 'call'
     END AS kind
   FROM typed
@@ -141,8 +144,9 @@ SELECT
   substr(path, length({{ raw_folder }}) + 1) AS object,
   copy_key,
   piece,
-  -- A call without a time is counted at the hour of its arrival, and looked at by nobody unless it is counted here.
-  CAST(IF(kind <> 'malformed', unreadable + IF(requesttime IS NULL, 1, 0), 0) AS integer) AS unreadable,
+  -- A call without a time is counted at the hour of its arrival, and looked at by nobody unless it is counted here. Of
+  -- malformed lines nothing is counted.
+  CAST((unreadable + IF(requesttime IS NULL, 1, 0)) * IF(kind = 'malformed', 0, 1) AS integer) AS unreadable,
   reason,
   -- The text of a copy is that of its call.
   IF(kind = 'malformed', substr(text, 1, 65536)) AS line,

@@ -30,21 +30,26 @@
 whole_records AS (
   SELECT
     *,
-    substr(sha256(to_utf8(text)), 1, 16) AS copy_key,
-    CASE WHEN is_whole AND starts_with(text, '{') THEN coalesce(
-      try(CAST(json_parse(text) AS ROW(
+    coalesce(
+      try(CAST(json_parse(object_text) AS ROW(
         requestid varchar, extendedrequestid varchar, ip varchar, "user" varchar, requesttime varchar,
         requesttimeepoch varchar, httpmethod varchar, resourcepath varchar, status varchar, protocol varchar,
         responselength varchar
       ))),
       -- Formats that leave numbers unquoted have a bare - where the gateway has no value.
-      try(CAST(json_parse(regexp_replace(text, ':\s*-\s*([,}])', ':"-"$1')) AS ROW(
+      try(CAST(json_parse(regexp_replace(object_text, ':\s*-\s*([,}])', ':"-"$1')) AS ROW(
         requestid varchar, extendedrequestid varchar, ip varchar, "user" varchar, requesttime varchar,
         requesttimeepoch varchar, httpmethod varchar, resourcepath varchar, status varchar, protocol varchar,
         responselength varchar
       )))
-    ) END AS whole_record
-  FROM pieces
+    ) AS whole_record
+  FROM (
+    SELECT
+      *,
+      substr(sha256(to_utf8(text)), 1, 16) AS copy_key,
+      CASE WHEN is_whole AND starts_with(text, '{') THEN text END AS object_text
+    FROM pieces
+  )
 ),
 -- What a client wrote into requestId may break a record. What stands before it, nobody but the gateway wrote. Such a record is
 -- a call, and `unreadable` tells of it, because another record could stand behind it.
@@ -69,9 +74,14 @@ records AS (
 columns_read AS (
   SELECT
     *,
+    -- Whatever is no record has no column either.
     CASE
-      WHEN record IS NULL THEN
+      WHEN coalesce(
+        record.requestid, record.extendedrequestid, record.ip, record."user", record.requesttime, record.httpmethod,
+        record.resourcepath, record.status, record.protocol, record.responselength
+      ) IS NULL THEN
         CASE
+          WHEN record IS NOT NULL THEN 'no column of ours'
           WHEN NOT is_whole THEN 'U+0001 in the line'
           -- As the value of a key: that takes any JSON, and looks into none of it.
           WHEN try(CAST(json_parse(regexp_replace(text, '(?s)^(.*)$', '{"":$1}')) AS ROW(none varchar))) IS NULL
@@ -79,10 +89,6 @@ columns_read AS (
           WHEN starts_with(text, '{') THEN 'a column twice or nested'
           ELSE 'no JSON object'
         END
-      WHEN coalesce(
-        record.requestid, record.extendedrequestid, record.ip, record."user", record.requesttime, record.httpmethod,
-        record.resourcepath, record.status, record.protocol, record.responselength
-      ) IS NULL THEN 'no column of ours'
     END AS reason,
     -- The gateway writes requestTime into the line. A client could add requestTimeEpoch, so that one only stands in.
     trim(coalesce(nullif(record.requesttime, '-'), nullif(record.requesttimeepoch, '-'))) AS time_text,
@@ -94,9 +100,9 @@ columns_read AS (
 numbers AS (
   SELECT
     *,
-    CASE WHEN regexp_like(time_text, {{ number }}) THEN try_cast(time_text AS double) END AS time_number,
-    CASE WHEN regexp_like(status_text, {{ number }}) THEN try_cast(status_text AS double) END AS status_number,
-    CASE WHEN regexp_like(length_text, {{ number }}) THEN try_cast(length_text AS double) END AS length_number
+    try_cast(CASE WHEN regexp_like(time_text, {{ number }}) THEN time_text END AS double) AS time_number,
+    try_cast(CASE WHEN regexp_like(status_text, {{ number }}) THEN status_text END AS double) AS status_number,
+    try_cast(CASE WHEN regexp_like(length_text, {{ number }}) THEN length_text END AS double) AS length_number
   FROM columns_read
 ),
 times AS (
@@ -134,13 +140,13 @@ values_read AS (
       date_add('millisecond', request_ms % 86400000, date_add('day', request_ms / 86400000, TIMESTAMP '1970-01-01 00:00:00.000')),
       CAST(at_timezone(try(from_iso8601_timestamp(iso_time)), 'UTC') AS timestamp(3))
     ) AS request_time,
-    CASE
-      WHEN status_number = floor(status_number) AND status_number BETWEEN 100 AND 599 THEN CAST(status_number AS integer)
-    END AS status,
+    CAST(CASE
+      WHEN status_number = floor(status_number) AND status_number BETWEEN 100 AND 599 THEN status_number
+    END AS integer) AS status,
     -- No response has a terabyte.
-    CASE
-      WHEN length_number = floor(length_number) AND length_number < 1099511627776e0 THEN CAST(length_number AS bigint)
-    END AS responselength
+    CAST(CASE
+      WHEN length_number = floor(length_number) AND length_number < 1099511627776e0 THEN length_number
+    END AS bigint) AS responselength
   FROM times
 ),
 typed AS (

@@ -280,7 +280,7 @@ impl Run<'_> {
         let table = self.ddl().table(table).await?;
         let format = output_format(&table)?;
         let partitioned_by: Result<Vec<_>> = table.partition_keys.iter().map(|key| key.name.parse()).collect();
-        let output = Output { format, compression: None, partitioned_by: partitioned_by? };
+        let output = Output { format, compression: None, compression_level: None, partitioned_by: partitioned_by? };
         let planned = self.plan(query).await?;
         let wanted = table.columns.len() + table.partition_keys.len();
         if planned.schema.fields().len() != wanted {

@@ -8,6 +8,7 @@ mod functions;
 mod keys;
 mod lines;
 mod objects;
+mod one_item;
 mod session;
 mod statement;
 mod table;

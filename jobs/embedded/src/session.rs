@@ -21,6 +21,7 @@ use meterlake_core::names::Name;
 
 use crate::keys::{KeyLabelPlanner, KnownKeyRule, NumberedKeyRule};
 use crate::objects::ObjectStores;
+use crate::one_item::OneItemRule;
 use crate::table::{LakeCatalog, Reader};
 use crate::{dialect, functions};
 
@@ -61,6 +62,7 @@ impl Sessions {
             .with_optimizer_rule(Arc::new(NumberedKeyRule))
             .with_optimizer_rule(Arc::new(KnownKeyRule))
             .with_physical_optimizer_rule(Arc::new(functions::CoalesceOnce))
+            .with_physical_optimizer_rule(Arc::new(OneItemRule))
             .build();
         let context = SessionContext::new_with_state(state);
         functions::register(&context).map_err(|error| anyhow!(error)).context("cannot register the functions")?;

@@ -3,8 +3,8 @@
 //! DataFusion plans `coalesce(a, b)` as `CASE WHEN a IS NOT NULL THEN a ELSE b END`, which computes `a` twice. That is dear
 //! where `a` parses a line.
 
-use datafusion::arrow::array::{Array, RecordBatch};
-use datafusion::arrow::compute::{is_null, kernels::zip::zip};
+use datafusion::arrow::array::{Array, RecordBatch, UInt64Array};
+use datafusion::arrow::compute::{filter_record_batch, is_null, kernels::zip::zip, take};
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
@@ -99,8 +99,14 @@ impl PhysicalExpr for Coalesce {
                 break;
             }
             let missing = is_null(&found)?;
-            let more = value.evaluate_selection(batch, &missing)?.into_array(batch.num_rows())?;
-            found = if missing.has_false() { zip(&missing, &more, &found)? } else { more };
+            let rest = filter_record_batch(batch, &missing)?;
+            let more = value.evaluate(&rest)?.into_array(rest.num_rows())?;
+            if more.logical_null_count() < more.len() {
+                let mut next = 0..;
+                let places: UInt64Array =
+                    missing.values().iter().map(|missing| missing.then(|| next.next()).flatten()).collect();
+                found = zip(&missing, &take(&more, &places, None)?, &found)?;
+            }
         }
         Ok(ColumnarValue::Array(found))
     }

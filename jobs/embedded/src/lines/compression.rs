@@ -9,7 +9,9 @@ use meterlake_core::gunzip::{Gunzip, PIECE_BYTES};
 const OTHER_ENDINGS: [&str; 7] = [".zst", ".snappy", ".lz4", ".bz2", ".deflate", ".lzo", ".lzo_deflate"];
 
 /// Text that an object should grow to before its lines are taken.
-pub(super) const BLOCK_BYTES: usize = 1 << 20;
+///
+/// Two mebibytes have more than half as many lines as a batch may have rows: DataFusion copies batches that are smaller.
+pub(super) const BLOCK_BYTES: usize = 2 << 20;
 
 /// The bytes of an object on their way to text. The name alone decides how they are read, as in Trino: GZIP data under
 /// another name is text, however it looks.

@@ -15,7 +15,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads one object. Feed it with [`read`](Self::read), take [`batches`](Self::take), and [`finish`](Self::finish).
 ///
-/// Text is cut behind the last line end of each block of about 1 MiB, and the rows' texts stay in that block. A line ends
+/// Text is cut behind the last line end of each block of about 2 MiB, and the rows' texts stay in that block. A line ends
 /// with LF, CR or CRLF.
 pub(super) struct Decoder {
     input: Input,

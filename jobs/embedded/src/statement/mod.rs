@@ -237,6 +237,8 @@ pub(crate) struct Output {
     pub(crate) format: OutputFormat,
     /// The codec, upper-case; the format's own default if none is named.
     pub(crate) compression: Option<String>,
+    /// ZSTD's level; its default if none is named.
+    pub(crate) compression_level: Option<u8>,
     /// The columns that go into the folders' names: the query's last ones.
     pub(crate) partitioned_by: Vec<Name>,
 }

@@ -8,10 +8,11 @@ use super::OutputFormat;
 use super::cursor::Cursor;
 
 /// The properties of `CREATE TABLE AS`. Athena takes them in lower case only.
-pub(super) const TABLE: [&str; 7] = [
+pub(super) const TABLE: [&str; 8] = [
     "format",
     "write_compression",
     "parquet_compression",
+    "compression_level",
     "external_location",
     "partitioned_by",
     "field_delimiter",
@@ -19,7 +20,8 @@ pub(super) const TABLE: [&str; 7] = [
 ];
 
 /// The properties of `UNLOAD`.
-pub(super) const UNLOAD: [&str; 4] = ["format", "compression", "partitioned_by", "field_delimiter"];
+pub(super) const UNLOAD: [&str; 5] =
+    ["format", "compression", "compression_level", "partitioned_by", "field_delimiter"];
 
 /// The delimiter of text files that are given none.
 const FIELD_DELIMITER: char = '\u{1}';
@@ -31,6 +33,8 @@ pub(super) struct Properties {
     pub(super) format: Option<OutputFormat>,
     /// The codec, upper-case, under any of its names.
     pub(super) compression: Option<String>,
+    /// `compression_level`, of ZSTD alone
+    pub(super) compression_level: Option<u8>,
     /// `external_location`
     pub(super) external_location: Option<Location>,
     /// `partitioned_by`
@@ -57,6 +61,7 @@ impl Properties {
                 "partitioned_by" => properties.partitioned_by = names(cursor)?,
                 "field_delimiter" => delimiter = Some(one_character(cursor)?),
                 "table_type" => hive(cursor)?,
+                "compression_level" => properties.compression_level = Some(level(cursor)?),
                 _ => properties.compression = Some(cursor.text("a codec")?.to_ascii_uppercase()),
             }
             // The codec has several names and may be given by one of them.
@@ -72,6 +77,9 @@ impl Properties {
             (_, Some(_)) => return Err(cursor.error_from(start, "field_delimiter needs format = 'TEXTFILE'")),
             (_, None) => {}
         }
+        if properties.compression_level.is_some() && properties.compression.as_deref() != Some("ZSTD") {
+            return Err(cursor.error_from(start, "compression_level needs the compression ZSTD"));
+        }
         Ok(properties)
     }
 }
@@ -79,7 +87,6 @@ impl Properties {
 fn unknown(name: &str, known: &[&str]) -> String {
     let hint = match name {
         "bucketed_by" | "bucket_count" => "the embedded engine writes no buckets",
-        "compression_level" => "the embedded engine compresses at its own level",
         _ => "there is no such property here",
     };
     format!("found `{name}`, expected one of {}: {hint}", known.join(", "))
@@ -116,6 +123,16 @@ fn one_character(cursor: &mut Cursor<'_>) -> Result<char> {
         (Some(delimiter), None) => Ok(delimiter),
         _ => Err(cursor.error_from(at, format!("found '{text}', expected one character"))),
     }
+}
+
+/// A level of ZSTD, from 1 to 22.
+///
+/// <https://docs.aws.amazon.com/athena/latest/ug/compression-support-zstd-levels.html>
+fn level(cursor: &mut Cursor<'_>) -> Result<u8> {
+    let at = cursor.offset();
+    let digits = cursor.number("a level from 1 to 22")?;
+    let level = digits.parse().ok().filter(|level| (1..=22).contains(level));
+    level.ok_or_else(|| cursor.error_from(at, format!("found {digits}, expected a level from 1 to 22")))
 }
 
 fn hive(cursor: &mut Cursor<'_>) -> Result<()> {
@@ -167,6 +184,12 @@ mod tests {
             ("(field_delimiter = '||')", "line 1:20: found '||', expected one character"),
             ("(field_delimiter = '|')", "line 1:1: field_delimiter needs format = 'TEXTFILE'"),
             ("(table_type = 'ICEBERG')", "line 1:15: found 'ICEBERG', expected 'HIVE'"),
+            ("(compression_level = 3)", "line 1:1: compression_level needs the compression ZSTD"),
+            (
+                "(write_compression = 'ZSTD', compression_level = 23)",
+                "line 1:50: found 23, expected a level from 1 to 22",
+            ),
+            ("(write_compression = 'ZSTD', compression_level = '3')", "line 1:50: found `'3'`, expected a level from"),
             ("(write_compression='a', parquet_compression='b')", "line 1:25: compression is given twice"),
         ] {
             let error = read(list, &TABLE).unwrap_err().to_string();

@@ -43,6 +43,7 @@ pub(super) fn create_table_as(cursor: &mut Cursor<'_>) -> Result<Parsed> {
     let output = Output {
         format: properties.format.unwrap_or(OutputFormat::Parquet),
         compression: properties.compression,
+        compression_level: properties.compression_level,
         partitioned_by: properties.partitioned_by,
     };
     let external_location = properties.external_location;
@@ -61,7 +62,12 @@ fn unload(cursor: &mut Cursor<'_>) -> Result<Parsed> {
     let Some(format) = properties.format else {
         return Err(cursor.error_from(start, "UNLOAD needs a format: write WITH (format = 'PARQUET')"));
     };
-    let output = Output { format, compression: properties.compression, partitioned_by: properties.partitioned_by };
+    let output = Output {
+        format,
+        compression: properties.compression,
+        compression_level: properties.compression_level,
+        partitioned_by: properties.partitioned_by,
+    };
     Ok(Parsed::Unload { query, to, output })
 }
 
@@ -78,7 +84,7 @@ mod tests {
     #[test]
     fn a_table_is_created_from_a_query_that_is_passed_on_as_written() {
         let sql = "CREATE TABLE IF NOT EXISTS lake.\"merged\" COMMENT 'it''s merged' WITH (
-                format = 'parquet', write_compression = 'zstd', -- smaller
+                format = 'parquet', write_compression = 'zstd', compression_level = 5, -- smaller
                 external_location = 's3://bucket/run=1/',
                 partitioned_by = ARRAY['year', 'Month'],
                 table_type = 'HIVE'
@@ -92,6 +98,7 @@ mod tests {
             output: Output {
                 format: OutputFormat::Parquet,
                 compression: Some("ZSTD".to_owned()),
+                compression_level: Some(5),
                 partitioned_by: vec!["year".parse().unwrap(), "month".parse().unwrap()],
             },
             external_location: Some("s3://bucket/run=1".parse().unwrap()),
@@ -103,7 +110,12 @@ mod tests {
 
     #[test]
     fn a_query_may_stand_in_parentheses_and_properties_may_be_left_out() {
-        let output = Output { format: OutputFormat::Parquet, compression: None, partitioned_by: vec![] };
+        let output = Output {
+            format: OutputFormat::Parquet,
+            compression: None,
+            compression_level: None,
+            partitioned_by: vec![],
+        };
         for (sql, text) in [
             ("CREATE TABLE t AS (SELECT 1)", "(SELECT 1)"),
             (
@@ -142,6 +154,7 @@ mod tests {
             output: Output {
                 format: OutputFormat::TextFile { delimiter: ',' },
                 compression: Some("GZIP".to_owned()),
+                compression_level: None,
                 partitioned_by: vec![],
             },
         };

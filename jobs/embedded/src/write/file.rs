@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::arrow::json::LineDelimitedWriter;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::parquet::arrow::AsyncArrowWriter;
 use datafusion::parquet::arrow::arrow_writer::ArrowWriterOptions;
 use datafusion::parquet::basic::{Compression, GzipLevel, ZstdLevel};
 use datafusion::parquet::file::properties::WriterProperties;
+use datafusion::parquet::schema::types::ColumnPath;
 use flate2::write::GzEncoder;
 use object_store::ObjectStore;
 use object_store::buffered::BufWriter;
@@ -65,7 +66,7 @@ fn is_gzip(output: &Output) -> Result<bool> {
 fn parquet_compression(output: &Output) -> Result<Compression> {
     Ok(match output.compression.as_deref() {
         None | Some("GZIP") => Compression::GZIP(GzipLevel::default()),
-        Some("ZSTD") => Compression::ZSTD(ZstdLevel::try_new(3)?),
+        Some("ZSTD") => Compression::ZSTD(ZstdLevel::try_new(output.compression_level.unwrap_or(3).into())?),
         Some("SNAPPY") => Compression::SNAPPY,
         Some("LZ4") => Compression::LZ4_RAW,
         Some("NONE" | "UNCOMPRESSED") => Compression::UNCOMPRESSED,
@@ -73,11 +74,21 @@ fn parquet_compression(output: &Output) -> Result<Compression> {
     })
 }
 
+fn has_many_values(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Timestamp(..) | DataType::Binary | DataType::BinaryView)
+}
+
 impl FileWriter {
     pub(super) fn create(store: Arc<dyn ObjectStore>, path: Path, schema: SchemaRef, output: &Output) -> Result<Self> {
         let buffered = BufWriter::new(store, path);
         if output.format == OutputFormat::Parquet {
-            let properties = WriterProperties::builder().set_compression(parquet_compression(output)?).build();
+            let mut properties = WriterProperties::builder().set_compression(parquet_compression(output)?);
+            // Times and keys have so many values that a dictionary is begun in each row group, and given up.
+            for field in schema.fields().iter().filter(|field| has_many_values(field.data_type())) {
+                properties =
+                    properties.set_column_dictionary_enabled(ColumnPath::new(vec![field.name().clone()]), false);
+            }
+            let properties = properties.build();
             // Arrow's own note of the types would tell readers of text views, which not all of them know.
             let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
             let writer = AsyncArrowWriter::try_new_with_options(buffered, schema, options)?;

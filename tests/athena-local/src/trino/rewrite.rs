@@ -126,6 +126,8 @@ fn rewritten(
                 };
             }
             "field_delimiter" => words.push(format!("textfile_field_separator = {value}")),
+            // Trino compresses at a level of its own.
+            "compression_level" => {}
             "table_type" if text.eq_ignore_ascii_case("HIVE") => {}
             "table_type" => bail!("the stand-in has no tables of the type {text}"),
             _ => words.push(format!("{name} = {value}")),
@@ -201,7 +203,7 @@ mod tests {
     fn the_properties_of_a_table_become_trinos() {
         for (sql, expected, codec) in [
             (
-                "CREATE TABLE d.t WITH (\n  format = 'ORC', -- small\n  write_compression = 'zstd',\n  external_location = \
+                "CREATE TABLE d.t WITH (\n  format = 'ORC', -- small\n  write_compression = 'zstd', compression_level = 1,\n  external_location = \
                  's3://b/f/', partitioned_by = ARRAY['a', 'b']\n) AS\nSELECT 1 AS with_",
                 "CREATE TABLE d.t WITH (format = 'ORC', external_location = 's3://b/f/', partitioned_by = ARRAY['a', \
                  'b']) AS\nSELECT 1 AS with_",
