@@ -134,3 +134,40 @@ impl ExecutionPlan for OneItemExec {
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::arrow::util::pretty::pretty_format_batches;
+    use datafusion::execution::session_state::SessionStateBuilder;
+    use datafusion::physical_plan::displayable;
+    use datafusion::prelude::SessionContext;
+
+    /// The rows of a query, and whether the rule had a part in them.
+    async fn answer(sql: &str, with_rule: bool) -> (String, bool) {
+        let mut builder = SessionStateBuilder::new().with_default_features();
+        if with_rule {
+            builder = builder.with_physical_optimizer_rule(Arc::new(OneItemRule));
+        }
+        let frame = SessionContext::new_with_state(builder.build()).sql(sql).await.unwrap();
+        let plan = frame.clone().create_physical_plan().await.unwrap();
+        let is_used = displayable(plan.as_ref()).indent(false).to_string().contains("OneItemExec");
+        (pretty_format_batches(&frame.collect().await.unwrap()).unwrap().to_string(), is_used)
+    }
+
+    #[tokio::test]
+    async fn arrays_of_one_item_and_all_others_give_the_rows_that_datafusion_gives() {
+        for arrays in [
+            "('a', ['x'], [1]), ('b', ['y'], [2])",
+            "('a', ['x', 'z'], [1]), ('b', ['y'], [2])",
+            "('a', ['x'], [1]), ('b', [NULL], [2])",
+            "('a', ['x'], [1]), ('b', NULL, [2]), ('c', ['y'], NULL)",
+            "('a', ['x'], [1]), ('b', ['y'], [2, 3])",
+        ] {
+            let sql =
+                format!("SELECT k, unnest(texts), unnest(numbers) FROM (VALUES {arrays}) AS t(k, texts, numbers)");
+            let (expected, _) = answer(&sql, false).await;
+            assert_eq!(answer(&sql, true).await, (expected, true), "{arrays}");
+        }
+    }
+}
