@@ -6,7 +6,7 @@ use super::names::{strip_catalog, strip_catalog_of_column};
 use super::types::{is_double, rewrite_cast, rewrite_literal};
 use anyhow::{Result, anyhow, bail};
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, Expr, Fetch, Ident, LimitClause, ObjectName, OrderByKind, Query, Select, SelectItem, SetExpr,
+    Array, CastKind, DataType, Expr, Fetch, Ident, LimitClause, ObjectName, OrderByKind, Query, Select, SelectItem, SetExpr,
     Statement, TableFactor, TableWithJoins, TrimWhereField, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 use std::ops::ControlFlow;
@@ -227,6 +227,10 @@ fn rewrite_expr(expr: Expr) -> Result<Expr> {
             let pattern = Box::new(like_pattern(*pattern, escape_char)?);
             Expr::Like { negated, any: false, expr, pattern, escape_char: None }
         }
+        // An array of one needs no copy of it.
+        Expr::Array(Array { mut elem, .. }) if elem.len() == 1 && !is_null(&elem[0]) => {
+            call("array_of", elem.drain(..).collect())
+        }
         // Whether a text is JSON can be said without keeping what it holds.
         Expr::IsNotNull(value) => match text_tried(&value) {
             Some(text) => call("is_json", vec![text]),
@@ -263,6 +267,10 @@ fn rewrite_expr(expr: Expr) -> Result<Expr> {
             other
         }
     })
+}
+
+fn is_null(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(ValueWithSpan { value: Value::Null, .. }))
 }
 
 /// The text that `try(json_parse(text))` parses; `None` of another expression.

@@ -1,6 +1,6 @@
 //! One mechanism for all functions written here: what it is called, what it takes, what it gives, and how a batch runs.
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Array, StringViewArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Array, StringViewArray, new_empty_array};
 use datafusion::arrow::datatypes::{DataType, Field, Int64Type, TimeUnit};
 use datafusion::common::{Result, ScalarValue, internal_datafusion_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
@@ -24,6 +24,8 @@ pub(super) enum Takes {
     Number,
     /// Anything, received as it is.
     Any,
+    /// Anything, of which only the type is asked: received as an array without rows.
+    Type,
 }
 
 /// The type of a function's result.
@@ -40,11 +42,13 @@ pub(super) enum Gives {
     Timestamp,
     /// The type of the argument with this number, counted from zero.
     Argument(usize),
+    /// Arrays of the type of the only argument.
+    ListOfArgument,
     /// The type of the first argument, a decimal's without its scale.
     Whole,
 }
 
-/// The code of a function: its arguments, all of the same length, to its result.
+/// The code of a function: its arguments, all of the same length but those of [`Takes::Type`], to its result.
 pub(super) type Run = fn(&[ArrayRef]) -> Result<ArrayRef>;
 
 /// A function under its Trino name.
@@ -128,6 +132,10 @@ impl ScalarUDFImpl for Function {
                 other => other.cloned().unwrap_or(DataType::Null),
             },
             Gives::Argument(i) => args.get(i).cloned().unwrap_or(DataType::Null),
+            Gives::ListOfArgument => {
+                let item = args.first().cloned().unwrap_or(DataType::Null);
+                DataType::List(Arc::new(Field::new_list_field(item, true)))
+            }
         })
     }
 
@@ -135,7 +143,11 @@ impl ScalarUDFImpl for Function {
         // Constants alone are computed once, not once a row.
         let constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let rows = if constant { 1 } else { args.number_rows };
-        let arrays = args.args.iter().map(|arg| arg.to_array(rows)).collect::<Result<Vec<_>>>()?;
+        let arrays = args.args.iter().zip(self.takes).map(|(arg, takes)| match takes {
+            Takes::Type => Ok(new_empty_array(&arg.data_type())),
+            _ => arg.to_array(rows),
+        });
+        let arrays = arrays.collect::<Result<Vec<_>>>()?;
         let result = (self.run)(&arrays)?;
         Ok(if constant {
             ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?)
@@ -149,7 +161,7 @@ impl Function {
     fn coerce(&self, position: usize, given: &DataType, takes: Takes) -> Result<DataType> {
         let null = given.is_null();
         Ok(match takes {
-            Takes::Any => given.clone(),
+            Takes::Any | Takes::Type => given.clone(),
             Takes::Text if null || is_text(given) => DataType::Utf8View,
             Takes::Int if null || given.is_integer() => DataType::Int64,
             Takes::Binary if null || is_binary(given) => DataType::Binary,
@@ -168,7 +180,7 @@ impl Function {
                     Takes::Sized => "text or varbinary",
                     Takes::Moment => "a date or timestamp",
                     Takes::Number => "a number",
-                    Takes::Any => "a value",
+                    Takes::Any | Takes::Type => "a value",
                 };
                 let given = super::type_names::trino_name(given);
                 return plan_err!("{} takes {wanted} as argument {}, not {given}", self.name, position + 1);

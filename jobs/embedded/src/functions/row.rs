@@ -15,10 +15,10 @@ use std::sync::Arc;
 
 /// The functions of this family. `dialect` makes them of casts, with a NULL of the row's type as second argument.
 pub(super) fn functions() -> Family {
-    use Takes::{Any, Text};
+    use Takes::{Text, Type};
     vec![
-        function("json_to_row", &[Text, Any], Gives::Argument(1), |args| rows(args, false)),
-        function("try_json_to_row", &[Text, Any], Gives::Argument(1), |args| rows(args, true)),
+        function("json_to_row", &[Text, Type], Gives::Argument(1), |args| rows(args, false)),
+        function("try_json_to_row", &[Text, Type], Gives::Argument(1), |args| rows(args, true)),
     ]
 }
 

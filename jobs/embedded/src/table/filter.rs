@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, StringArray};
+use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, StringArray, StringViewArray};
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use datafusion::catalog::Session;
@@ -104,7 +104,7 @@ pub(super) fn beside_objects<'a>(
     let count = paths.len();
     let mut columns = keys.iter().map(|key| key.to_array_of_size(count)).collect::<PlanResult<Vec<_>>>()?;
     if beside.fields().len() > columns.len() {
-        columns.push(Arc::new(StringArray::from_iter_values(paths)));
+        columns.push(Arc::new(StringViewArray::from_iter_values(paths)));
     }
     let options = RecordBatchOptions::new().with_row_count(Some(count));
     Ok(RecordBatch::try_new_with_options(Arc::clone(beside), columns, &options)?)

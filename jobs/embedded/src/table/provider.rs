@@ -63,7 +63,7 @@ impl HiveTable {
         let keys = fields(&table.partition_keys)?;
         let mut beside = keys.clone();
         if reader.shows_path {
-            beside.push(Arc::new(Field::new(PATH_COLUMN, DataType::Utf8, true)));
+            beside.push(Arc::new(Field::new(PATH_COLUMN, DataType::Utf8View, true)));
         }
         Ok(Self {
             lines,
@@ -125,7 +125,7 @@ impl HiveTable {
 
     fn file(&self, object: &Object, mut beside: Vec<ScalarValue>) -> PlanResult<PartitionedFile> {
         if self.reader.shows_path {
-            beside.push(ScalarValue::from(object.location.as_str()));
+            beside.push(ScalarValue::Utf8View(Some(object.location.as_str().to_owned())));
         }
         let meta = ObjectMeta {
             location: object_path(&object.location).map_err(external)?,

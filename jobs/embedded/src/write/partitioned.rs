@@ -23,8 +23,14 @@ pub(super) fn split(batch: &RecordBatch, keys: usize) -> Result<Vec<(String, Vec
     // The rows of each partition: equal keys are equal bytes, which costs no text a row.
     let mut found: HashMap<Row<'_>, usize> = HashMap::new();
     let mut rows: Vec<Vec<u32>> = Vec::new();
+    // Neighbours mostly have the same key.
+    let mut last: Option<(Row<'_>, usize)> = None;
     for (row, key) in encoded.iter().enumerate() {
-        let at = *found.entry(key).or_insert(rows.len());
+        let at = match last {
+            Some((last, at)) if last == key => at,
+            _ => *found.entry(key).or_insert(rows.len()),
+        };
+        last = Some((key, at));
         if at == rows.len() {
             rows.push(Vec::new());
         }
