@@ -13,6 +13,7 @@ mod session;
 mod statement;
 mod table;
 mod text;
+mod utf8;
 mod write;
 
 use std::sync::Arc;

@@ -3,6 +3,7 @@
 use super::Family;
 use super::function::{Gives, Takes, binaries, collect, function};
 use super::sha1::sha1;
+use crate::utf8::to_text;
 use datafusion::arrow::array::{Array, ArrayRef, BinaryArray, StringViewArray};
 use datafusion::common::Result;
 use xxhash_rust::xxh64::xxh64;
@@ -27,7 +28,7 @@ fn hashed(args: &[ArrayRef], hash: fn(&[u8]) -> Vec<u8>) -> Result<ArrayRef> {
 fn from_utf8(args: &[ArrayRef]) -> Result<ArrayRef> {
     let bytes = binaries(args, 0)?;
     collect::<StringViewArray, _>(bytes.len(), |row| {
-        Ok(bytes.is_valid(row).then(|| String::from_utf8_lossy(bytes.value(row))))
+        Ok(bytes.is_valid(row).then(|| to_text(bytes.value(row))))
     })
 }
 

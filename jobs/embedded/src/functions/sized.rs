@@ -3,7 +3,7 @@
 use super::Family;
 use super::function::{Gives, Takes, function, int_at, ints, with_optional};
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, ByteView, GenericByteViewArray, Int64Array, PrimitiveArray, make_view,
+    Array, ArrayRef, AsArray, BinaryBuilder, ByteView, GenericByteViewArray, Int64Array, PrimitiveArray, make_view,
 };
 use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::datatypes::{ByteViewType, DataType, Int64Type};
@@ -41,11 +41,12 @@ fn substr(args: &[ArrayRef]) -> Result<ArrayRef> {
     let part = |row: usize| Some((int_at(start, row)?, length.map_or(Some(i64::MAX), |length| int_at(length, row))?));
     match value.data_type() {
         DataType::Binary => {
-            let parts = value.as_binary::<i32>().iter().enumerate().map(|(row, bytes)| {
-                let (start, length) = part(row)?;
-                Some(slice_bytes(bytes?, start, length))
-            });
-            Ok(Arc::new(parts.collect::<BinaryArray>()))
+            let values = value.as_binary::<i32>();
+            let mut parts = BinaryBuilder::with_capacity(values.len(), values.value_data().len());
+            for (row, bytes) in values.iter().enumerate() {
+                parts.append_option(bytes.zip(part(row)).map(|(bytes, (start, length))| slice_bytes(bytes, start, length)));
+            }
+            Ok(Arc::new(parts.finish()))
         }
         _ => {
             slices(value.as_string_view(), |row, text| Ok(part(row).map(|(start, length)| slice(text, start, length))))

@@ -6,7 +6,7 @@ use anyhow::Result;
 use datafusion::arrow::array::{StringViewArray, StringViewBuilder};
 use datafusion::arrow::buffer::Buffer;
 
-use super::utf8::to_text;
+use crate::utf8::to_text;
 
 /// The longest text that lies in the view itself.
 const INLINE_BYTES: usize = 12;

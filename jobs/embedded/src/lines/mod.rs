@@ -10,7 +10,6 @@ mod openx;
 mod rows;
 mod source;
 mod text;
-mod utf8;
 
 #[cfg(test)]
 mod tests;

@@ -12,8 +12,8 @@ use datafusion::arrow::datatypes::SchemaRef;
 
 use super::column::TextColumn;
 use super::json::{JsonLines, OnMalformed};
-use super::utf8::to_text;
 use super::{Fields, LineFormat};
+use crate::utf8::to_text;
 
 /// What a decoder makes rows of, the same for every object of a scan.
 #[derive(Debug, Clone)]

@@ -74,6 +74,9 @@ fn parquet_compression(output: &Output) -> Result<Compression> {
     })
 }
 
+/// A dictionary that grows larger is given up. Those of ids are, in each row group: the sooner, the less is done in vain.
+const MOST_DICTIONARY_BYTES: usize = 256 << 10;
+
 fn has_many_values(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Timestamp(..) | DataType::Binary | DataType::BinaryView)
 }
@@ -82,7 +85,9 @@ impl FileWriter {
     pub(super) fn create(store: Arc<dyn ObjectStore>, path: Path, schema: SchemaRef, output: &Output) -> Result<Self> {
         let buffered = BufWriter::new(store, path);
         if output.format == OutputFormat::Parquet {
-            let mut properties = WriterProperties::builder().set_compression(parquet_compression(output)?);
+            let mut properties = WriterProperties::builder()
+                .set_compression(parquet_compression(output)?)
+                .set_dictionary_page_size_limit(MOST_DICTIONARY_BYTES);
             // Times and keys have so many values that a dictionary is begun in each row group, and given up.
             for field in schema.fields().iter().filter(|field| has_many_values(field.data_type())) {
                 properties =

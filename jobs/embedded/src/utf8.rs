@@ -6,7 +6,7 @@ use std::str::from_utf8;
 /// The bytes as text, with each invalid sequence replaced by one U+FFFD, as Trino's `from_utf8` does.
 ///
 /// `String::from_utf8_lossy` replaces other sequences: of `ED A0 80`, a surrogate, it makes three characters.
-pub(super) fn to_text(bytes: &[u8]) -> Cow<'_, str> {
+pub(crate) fn to_text(bytes: &[u8]) -> Cow<'_, str> {
     let mut error = match from_utf8(bytes) {
         Ok(text) => return Cow::Borrowed(text),
         Err(error) => error,
