@@ -46,7 +46,7 @@ fn rule(name: &str) -> Option<Rule> {
         "regexp_replace" => Code(regexp_replace),
         // Bytes
         "md5" => Code(|function| digest(function, "md5")),
-        "sha256" => Code(|function| digest(function, "sha256")),
+        "sha256" => Code(|function| Ok(call("sha256", vec![hashed(function)?]))),
         "sha512" => Code(|function| digest(function, "sha512")),
         "length" => Code(length),
         "to_base64" => With("encode", "base64pad"),
@@ -219,11 +219,15 @@ fn from_utf8(function: Function) -> Result<Expr> {
     })
 }
 
-/// A hash takes a text's bytes from the text itself.
 fn digest(function: Function, method: &str) -> Result<Expr> {
+    Ok(call("digest", vec![hashed(function)?, text(method)]))
+}
+
+/// What a hash is of: a text's bytes are taken from the text itself.
+fn hashed(function: Function) -> Result<Expr> {
     let mut bytes = one(function)?;
-    let hashed = text_of_bytes(&mut bytes).map(|text| cast(text, DataType::Varchar(None)));
-    Ok(call("digest", vec![hashed.unwrap_or(bytes), text(method)]))
+    let text = text_of_bytes(&mut bytes).map(|text| cast(text, DataType::Varchar(None)));
+    Ok(text.unwrap_or(bytes))
 }
 
 /// The length of a text's bytes needs no copy of them.

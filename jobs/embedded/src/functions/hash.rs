@@ -4,14 +4,19 @@ use super::Family;
 use super::function::{Gives, Takes, binaries, collect, function};
 use super::sha1::sha1;
 use crate::utf8::to_text;
-use datafusion::arrow::array::{Array, ArrayRef, BinaryArray, StringViewArray};
-use datafusion::common::Result;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, StringViewArray};
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::{Result, exec_err};
+use ring::digest::{SHA256, digest};
+use std::sync::Arc;
 use xxhash_rust::xxh64::xxh64;
 
-/// The functions of this family. MD5 and SHA-2 are DataFusion's `digest`: `dialect` calls it for them.
+/// The functions of this family. MD5 and SHA-512 are DataFusion's `digest`: `dialect` calls it for them. SHA-256, by which copies
+/// are told, is ring's, which is about twice as fast on processors without instructions for it.
 pub(super) fn functions() -> Family {
     vec![
         function("sha1", &[Takes::Binary], Gives::Binary, |args| hashed(args, sha1)),
+        function("sha256", &[Takes::Sized], Gives::Binary, sha256),
         function("xxhash64", &[Takes::Binary], Gives::Binary, |args| {
             hashed(args, |bytes| xxh64(bytes, 0).to_be_bytes().to_vec())
         }),
@@ -22,6 +27,17 @@ pub(super) fn functions() -> Family {
 fn hashed(args: &[ArrayRef], hash: fn(&[u8]) -> Vec<u8>) -> Result<ArrayRef> {
     let bytes = binaries(args, 0)?;
     collect::<BinaryArray, _>(bytes.len(), |row| Ok(bytes.is_valid(row).then(|| hash(bytes.value(row)))))
+}
+
+fn sha256(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let [value] = args else { return exec_err!("sha256 takes one argument") };
+    let mut hashes = BinaryBuilder::with_capacity(value.len(), value.len() * SHA256.output_len());
+    let mut append = |bytes: Option<&[u8]>| hashes.append_option(bytes.map(|bytes| digest(&SHA256, bytes)));
+    match value.data_type() {
+        DataType::Binary => value.as_binary::<i32>().iter().for_each(append),
+        _ => value.as_string_view().iter().for_each(|text| append(text.map(str::as_bytes))),
+    }
+    Ok(Arc::new(hashes.finish()))
 }
 
 /// Bytes as text; what is not UTF-8 becomes U+FFFD, never an error.
