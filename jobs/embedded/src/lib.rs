@@ -25,14 +25,9 @@ use meterlake_aws::sdk_config;
 use meterlake_core::config::{Config, EngineKind};
 use meterlake_core::lake::{Lake, require_lake};
 use meterlake_core::store::LocalStore;
-use mimalloc::MiMalloc;
 
 pub use catalog::SqliteCatalog;
 pub use engine::{EmbeddedEngine, TypedRows};
-
-/// The allocator of every program with this engine. Batches of rows are made and freed by several threads, all the time.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Opens a lake with this engine: in a local folder, with its catalog inside it, or on S3, with the Glue catalog and what
 /// the AWS SDK finds in the environment.

@@ -6,8 +6,9 @@ use super::names::{strip_catalog, strip_catalog_of_column};
 use super::types::{is_double, rewrite_cast, rewrite_literal};
 use anyhow::{Result, anyhow, bail};
 use datafusion::sql::sqlparser::ast::{
-    Array, CastKind, DataType, Expr, Fetch, Ident, LimitClause, ObjectName, OrderByKind, Query, Select, SelectItem, SetExpr,
-    Statement, TableFactor, TableWithJoins, TrimWhereField, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
+    Array, CastKind, DataType, Expr, Fetch, Ident, LimitClause, ObjectName, OrderByKind, Query, Select, SelectItem,
+    SetExpr, Statement, TableFactor, TableWithJoins, TrimWhereField, UnaryOperator, Value, ValueWithSpan, VisitMut,
+    VisitorMut,
 };
 use std::ops::ControlFlow;
 

@@ -43,9 +43,7 @@ fn sha256(args: &[ArrayRef]) -> Result<ArrayRef> {
 /// Bytes as text; what is not UTF-8 becomes U+FFFD, never an error.
 fn from_utf8(args: &[ArrayRef]) -> Result<ArrayRef> {
     let bytes = binaries(args, 0)?;
-    collect::<StringViewArray, _>(bytes.len(), |row| {
-        Ok(bytes.is_valid(row).then(|| to_text(bytes.value(row))))
-    })
+    collect::<StringViewArray, _>(bytes.len(), |row| Ok(bytes.is_valid(row).then(|| to_text(bytes.value(row)))))
 }
 
 #[cfg(test)]

@@ -44,7 +44,9 @@ fn substr(args: &[ArrayRef]) -> Result<ArrayRef> {
             let values = value.as_binary::<i32>();
             let mut parts = BinaryBuilder::with_capacity(values.len(), values.value_data().len());
             for (row, bytes) in values.iter().enumerate() {
-                parts.append_option(bytes.zip(part(row)).map(|(bytes, (start, length))| slice_bytes(bytes, start, length)));
+                parts.append_option(
+                    bytes.zip(part(row)).map(|(bytes, (start, length))| slice_bytes(bytes, start, length)),
+                );
             }
             Ok(Arc::new(parts.finish()))
         }
