@@ -6,6 +6,7 @@
 --   lines_table (name): the raw lines as text
 --   calls_table (name): the calls of merged hours
 --   copies_table (name): the copies that merged hours left out
+--   generations (texts): the generation that the hour before publishes, if it publishes one
 --   raw_folder (text): the folder of the raw objects, with a slash at its end
 --   unreadable (texts): raw objects of the hour that are no lines of text, by their "$path"; at most 90
 --   glued (text): what two records on one line are: split, or malformed
@@ -106,10 +107,12 @@ known_before AS (
     SELECT copy_key
     FROM {{ calls_table }}
     WHERE year = {{ prior_year }} AND month = {{ prior_month }} AND day = {{ prior_day }} AND hour = {{ prior_hour }}
+      {% include "sources/published.sql" %}
     UNION ALL
     SELECT copy_key
     FROM {{ copies_table }}
     WHERE year = {{ prior_year }} AND month = {{ prior_month }} AND day = {{ prior_day }} AND hour = {{ prior_hour }}
+      {% include "sources/published.sql" %}
   )
 ),
 labelled AS (

@@ -4,6 +4,7 @@
 --   staging_table (name): the table that the statement creates; aggregate drops it after publishing
 --   location (text): the new, empty folder that the rows are written to
 --   merged_table (name): the access log merged
+--   generations (texts): the generations that its hours publish
 --   time_zone (text): the billing time zone, as an IANA name
 --   day_start (text): the first instant of the day of arrival, UTC
 --   year (integer): the day of arrival, UTC, to aggregate
@@ -39,6 +40,7 @@ calls AS (
     status IS NOT NULL AND status <> 429 AND status < 500 AS is_billable
   FROM {{ merged_table }}
   WHERE year = {{ year }} AND month = {{ month }} AND day = {{ day }}
+    {% include "sources/published.sql" %}
 )
 SELECT
   "user",

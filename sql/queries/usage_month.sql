@@ -3,6 +3,7 @@
 -- parameters:
 --   location (text): the new, empty folder that the rows are unloaded to; invoice deletes it when it has read them
 --   usage_daily_table (name): usage per user and day
+--   generations (texts): the generations that its days publish
 --   columns (names): what to extract: requests and the meters that plans price; usage_date where plans change within the
 --     month or pages are made, httpmethod and resourcepath where charges are for some of them or pages are made
 --   first_date (text): the first day of the month, in the billing time zone
@@ -30,6 +31,7 @@ UNLOAD (
     -- The year alone is what a catalog can look up; the day is then told exactly.
     AND year >= {{ first_year }}
     AND year * 10000 + month * 100 + day >= {{ first_arrival }}
+    {% include "sources/published.sql" %}
 )
 TO {{ location }}
 WITH (format = 'PARQUET', compression = 'SNAPPY', partitioned_by = ARRAY['bucket'])

@@ -2,6 +2,7 @@
 -- version: 1
 -- parameters:
 --   usage_daily_table (name): usage per user and day
+--   generations (texts): the generations that its days publish
 --   unattributed (text): the reserved user of calls without one
 --   first_date (text): the first day that is still adjusted
 --   first_arrival (integer): the first day of arrival to look at, as 20230131
@@ -17,3 +18,4 @@ WHERE usage_date < CAST({{ first_date }} AS date)
   AND "user" <> {{ unattributed }}
   AND year >= {{ first_year }}
   AND year * 10000 + month * 100 + day BETWEEN {{ first_arrival }} AND {{ last_arrival }}
+  {% include "sources/published.sql" %}

@@ -2,14 +2,16 @@
 
 use anyhow::Result;
 use async_trait::async_trait;
+use meterlake_core::day_inputs::DayInputs;
 use meterlake_core::lake::Lake;
 use meterlake_core::period::{Day, Period};
+use meterlake_core::publications;
 use meterlake_core::publish::vacuum_staging;
 use meterlake_core::report::Status;
 use meterlake_core::run::{Context, Job, Output, Pace, each, selected_periods};
 use serde::Deserialize;
 
-use crate::job::{self, Options, Work, aggregate_day};
+use crate::job::{self, Options, aggregate_day, lacks_hours};
 use crate::report::Report;
 
 /// The job `aggregate`.
@@ -28,7 +30,7 @@ pub struct Args {
     /// The last day of a range [default: the last complete one]
     #[arg(long, value_name = "DAY")]
     pub to: Option<Day>,
-    /// How many earlier days are built again if their hours changed [default: 35]
+    /// How many earlier days are built too if their hours changed [default: as far back as invoice adjusts]
     #[arg(long, value_name = "DAYS")]
     pub lookback: Option<u32>,
     /// Build again even if nothing changed
@@ -58,32 +60,41 @@ impl Job for AggregateJob {
         let Some(first) = days.first() else { return Ok(()) };
         let options = Options { force: args.force, allow_missing: args.allow_missing };
         // An earlier day that fails must not keep the new ones from being built; it is said at the end.
-        let lookback = args.lookback.unwrap_or(lake.config.aggregate.lookback);
-        let failures = look_back(lake, *first, lookback, context, output).await?;
+        let failures = look_back(lake, &earlier(lake, *first, args.lookback), context, output).await?;
         each::<Self, _, _>(days, context, output, |day| aggregate_day(lake, day, options)).await?;
         vacuum_staging(lake).await?;
         let count = failures.len();
         match failures.into_iter().next() {
             None => Ok(()),
-            Some(failure) => Err(failure.context(format!("{count} earlier days could not be built again"))),
+            Some(failure) => Err(failure.context(format!("{count} earlier days could not be built"))),
         }
     }
 }
 
-/// Builds those earlier days again that were built before and whose hours or SQL changed since.
+/// Builds those earlier days whose hours or SQL changed since they were built, and those that were never built and can be.
 async fn look_back(
     lake: &Lake,
-    first: Day,
-    lookback: u32,
+    days: &[Day],
     context: &Context,
     output: &mut Output<Report>,
 ) -> Result<Vec<anyhow::Error>> {
     let mut failures = Vec::new();
     let mut pace = Pace::new(context);
-    let earliest = first.offset(-i32::try_from(lookback).unwrap_or(i32::MAX));
-    for day in Day::range(earliest, first.previous()) {
-        let work = Work::look(lake, day).await?;
-        if work.is_new() || work.is_fresh() {
+    let sql = lake.sql.query("usage_daily")?;
+    let heads = publications::heads(lake, &lake.layout.usage_daily, days).await?;
+    let inputs = DayInputs::look_at_all(lake, days).await?;
+    for ((day, head), inputs) in days.iter().zip(heads).zip(inputs) {
+        let missing = inputs.missing();
+        let is_stale = match head.publication() {
+            Some(published) => published.fingerprint != inputs.fingerprint(lake, &sql),
+            // The days before the lake's first hour are no gap.
+            None if missing.len() < HOURS_A_DAY && !missing.is_empty() => {
+                tracing::warn!(%day, missing = missing.len(), "this day was never aggregated, and lacks hours: merge them");
+                false
+            }
+            None => missing.is_empty(),
+        };
+        if !is_stale {
             continue;
         }
         if !pace.has_time() {
@@ -91,12 +102,30 @@ async fn look_back(
             break;
         }
         // A day that was built without some of its hours may be built so again.
-        let options = Options { force: false, allow_missing: work.lacked_hours() };
-        match aggregate_day(lake, day, options).await {
+        let lacked_hours = head.publication().is_some_and(|published| lacks_hours(&published));
+        let options = Options { force: false, allow_missing: lacked_hours };
+        match aggregate_day(lake, *day, options).await {
             Ok(report) if report.status == Status::Unchanged => {}
             Ok(report) => output.report(&report)?,
-            Err(error) => failures.push(error),
+            Err(error) => {
+                tracing::warn!(%day, "cannot be built again: {error:#}");
+                failures.push(error);
+            }
         }
     }
     Ok(failures)
+}
+
+const HOURS_A_DAY: usize = 24;
+
+/// The days before `first` that are looked back at: so many, or else all that may hold usage of a month that is still adjusted.
+fn earlier(lake: &Lake, first: Day, lookback: Option<u32>) -> Vec<Day> {
+    let earliest = match lookback.or(lake.config.aggregate.lookback) {
+        Some(days) => first.offset(-i32::try_from(days).unwrap_or(i32::MAX)),
+        None => {
+            let months = i32::try_from(lake.config.billing.adjust_months).unwrap_or(i32::MAX);
+            Day::containing(first.month().offset(-months).start()).previous()
+        }
+    };
+    Day::range(earliest, first.previous()).collect()
 }

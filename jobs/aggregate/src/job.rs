@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use chrono::Utc;
 use meterlake_core::catalog::{Parameters, required_table};
 use meterlake_core::day_inputs::DayInputs;
 use meterlake_core::engine::{Scan, Statement};
@@ -49,7 +48,7 @@ pub(crate) struct Work<'a> {
     day: Day,
     sql: SqlFile,
     inputs: DayInputs,
-    slot: Slot<'a>,
+    slot: Slot<'a, Day>,
 }
 
 /// The numbers of one aggregated day.
@@ -63,6 +62,11 @@ struct Counts {
     scan: Scan,
 }
 
+/// Whether a day was published without some of its hours.
+pub(crate) fn lacks_hours(published: &Publication) -> bool {
+    published.notes.get("missing_hours").is_some_and(|hours| !hours.is_empty())
+}
+
 /// `None`: the day changed meanwhile and has to be looked at again.
 async fn attempt(lake: &Lake, day: Day, options: Options) -> Result<Option<Report>> {
     let work = Work::look(lake, day).await?;
@@ -71,7 +75,7 @@ async fn attempt(lake: &Lake, day: Day, options: Options) -> Result<Option<Repor
             if !options.allow_missing {
                 work.inputs.require_all(day)?;
             }
-            work.slot.vacuum(work.slot.current.as_ref()).await?;
+            work.slot.vacuum(None).await?;
             Ok(Some(Report::of(day, Status::Unchanged, published, Scan::default())))
         }
         _ => work.build(options).await,
@@ -93,21 +97,11 @@ impl<'a> Work<'a> {
         published.is_some_and(|published| published.fingerprint == self.inputs.fingerprint(self.lake, &self.sql))
     }
 
-    /// Whether the day was never published.
-    pub(crate) fn is_new(&self) -> bool {
-        self.slot.published.is_none()
-    }
-
-    /// Whether the day was published without some of its hours.
-    pub(crate) fn lacked_hours(&self) -> bool {
-        let published = self.slot.published.as_ref();
-        published.is_some_and(|published| published.notes.get("missing_hours").is_some_and(|hours| !hours.is_empty()))
-    }
-
     async fn build(&self, options: Options) -> Result<Option<Report>> {
         if !options.allow_missing {
             self.inputs.require_all(self.day)?;
         }
+        self.inputs.require_linked(self.day)?;
         let fingerprint = self.inputs.fingerprint(self.lake, &self.sql);
         let calls = self.inputs.sum("rows");
         let draft = if calls == 0 {
@@ -119,11 +113,11 @@ impl<'a> Work<'a> {
             Ok(counts) => counts,
             Err(error) => return Err(draft.fail(self.lake, error).await),
         };
+        if !self.inputs.are_shown(self.lake).await? {
+            draft.discard(self.lake).await;
+            return Ok(None);
+        }
         if counts.requests != calls {
-            if DayInputs::look(self.lake, self.day).await?.fingerprint(self.lake, &self.sql) != fingerprint {
-                draft.discard(self.lake).await;
-                return Ok(None);
-            }
             let error = anyhow!(
                 "{} counts {} requests where the hours have {calls} calls: every call must be counted; what is not \
                  billable is left out of billable_requests alone",
@@ -133,12 +127,12 @@ impl<'a> Work<'a> {
             return Err(draft.fail(self.lake, error).await);
         }
         let publication = self.publication(&draft, counts);
-        let Some(partition) = self.slot.publish(&publication, &draft.folder).await? else {
+        let Some(head) = self.slot.publish(&publication, &draft.folder).await? else {
             draft.discard(self.lake).await;
             return Ok(None);
         };
         draft.finish(self.lake).await?;
-        self.slot.vacuum(Some(&partition)).await?;
+        self.slot.vacuum(Some(&head)).await?;
         let status = if calls == 0 { Status::Empty } else { Status::Published };
         Ok(Some(Report::of(self.day, status, &publication, counts.scan)))
     }
@@ -177,6 +171,7 @@ impl<'a> Work<'a> {
             ("staging_table", draft.staging_value(self.lake)),
             ("location", (&draft.folder).into()),
             ("merged_table", (&self.lake.layout.merged.name).into()),
+            ("generations", SqlValue::Texts(self.inputs.generations())),
             ("time_zone", self.lake.config.billing.time_zone.as_str().into()),
             ("day_start", format!("{} 00:00:00.000", self.day).as_str().into()),
         ]);
@@ -204,7 +199,7 @@ impl<'a> Work<'a> {
             generation: draft.generation.clone(),
             fingerprint: self.inputs.fingerprint(self.lake, &self.sql),
             sql: self.sql.label(),
-            published_at: Utc::now(),
+            published_at: self.lake.clock.now(),
             notes,
         }
     }

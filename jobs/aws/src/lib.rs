@@ -15,7 +15,7 @@ use meterlake_core::lake::{Lake, require_lake};
 
 pub use athena::AthenaEngine;
 pub use client::sdk_config;
-pub use glue::{Claims, GlueCatalog, S3Claims};
+pub use glue::GlueCatalog;
 pub use s3::S3Store;
 
 /// The objects and the catalog of a lake on S3.
@@ -25,8 +25,7 @@ pub use s3::S3Store;
 pub async fn seams(config: &Config, sdk: &SdkConfig) -> Result<(Arc<S3Store>, Arc<GlueCatalog>)> {
     let store = Arc::new(S3Store::new(sdk));
     require_lake(config, &*store).await?;
-    let claims = Arc::new(S3Claims::new(Arc::clone(&store), &config.lake));
-    Ok((store, Arc::new(GlueCatalog::new(sdk, claims))))
+    Ok((store, Arc::new(GlueCatalog::new(sdk))))
 }
 
 /// Opens a lake on S3 with Athena, which `athena` says how to reach and `sdk` the rest.

@@ -115,15 +115,6 @@ impl PartitionFilter {
     }
 }
 
-/// What became of a compare-and-swap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Swap {
-    /// The partition now is as asked.
-    Done,
-    /// Somebody else changed it first; nothing was done.
-    Conflict,
-}
-
 /// The tables and partitions of a lake. Each call is atomic; calls that change something may be repeated.
 #[async_trait]
 pub trait Catalog: Send + Sync {
@@ -151,20 +142,10 @@ pub trait Catalog: Send + Sync {
     async fn get_partitions(&self, table: &TableName, values: &[Vec<String>]) -> Result<Vec<Option<Partition>>>;
     /// Registers partitions; those that were there stay as they are. Returns how many were new.
     async fn add_partitions(&self, table: &TableName, partitions: &[Partition]) -> Result<usize>;
-    /// Puts a partition in place of `expected` (`None`: in place of nothing), if that is still what is there.
-    async fn swap_partition(
-        &self,
-        table: &TableName,
-        partition: &Partition,
-        expected: Option<&Partition>,
-    ) -> Result<Swap>;
+    /// Registers partitions, in place of those that were there.
+    async fn put_partitions(&self, table: &TableName, partitions: &[Partition]) -> Result<()>;
     /// Removes partitions from the catalog; no data. Returns how many were there.
     async fn drop_partitions(&self, table: &TableName, values: &[Vec<String>]) -> Result<usize>;
-
-    /// Deletes what the catalog keeps for itself and does not need any more. Returns how many notes that were.
-    async fn vacuum(&self) -> Result<u64> {
-        Ok(0)
-    }
 }
 
 /// The table, or the error that says how to create it.

@@ -1,37 +1,60 @@
 //! What a day of usage is made from: the published generations of its merged hours. `aggregate` builds from them, and
 //! whoever uses the day can tell whether they have changed since.
 
-use anyhow::{Result, bail};
+use std::collections::{BTreeMap, BTreeSet};
 
+use anyhow::{Context, Result, bail};
+
+use crate::chain;
 use crate::generation::Fingerprint;
 use crate::lake::Lake;
-use crate::layout::period_values;
-use crate::period::{Day, Hour};
+use crate::period::{Day, Hour, Period};
+use crate::publications::{self, Head};
 use crate::publish::Publication;
 use crate::sql::SqlFile;
 
-/// The hours of a day, each with what is published of it.
+/// The hours of a day, each with the last entry of its log.
 #[derive(Debug, Clone)]
 pub struct DayInputs {
-    hours: Vec<(Hour, Option<Publication>)>,
+    /// The hour before the day.
+    before: Head,
+    hours: Vec<(Hour, Head)>,
+    /// The first hour after the day.
+    after: (Hour, Head),
 }
 
 impl DayInputs {
-    /// Looks up what is published of each hour of a day.
+    /// Looks up what is published of each hour of a day, and of its neighbours.
     ///
     /// # Errors
-    /// The catalog failed.
+    /// The store or the catalog failed.
     pub async fn look(lake: &Lake, day: Day) -> Result<Self> {
-        Ok(Self { hours: published(lake, day.hours().collect()).await? })
+        Self::look_at_all(lake, &[day]).await?.pop().context("one day was looked at")
     }
 
-    /// The same for several days, with one question to the catalog.
+    /// The same for several days, with one look at the logs.
     ///
     /// # Errors
-    /// The catalog failed.
+    /// The store or the catalog failed.
     pub async fn look_at_all(lake: &Lake, days: &[Day]) -> Result<Vec<Self>> {
-        let hours = published(lake, days.iter().flat_map(|day| day.hours()).collect()).await?;
-        Ok(hours.chunk_by(|(a, _), (b, _)| a.day() == b.day()).map(|hours| Self { hours: hours.to_vec() }).collect())
+        let around = |day: &Day| -> Vec<Hour> {
+            let first = Hour::containing(day.start());
+            Hour::range(first.previous(), first.offset(24)).collect()
+        };
+        let hours: BTreeSet<Hour> = days.iter().flat_map(around).collect();
+        let hours: Vec<Hour> = hours.into_iter().collect();
+        let heads = publications::heads(lake, &lake.layout.merged, &hours).await?;
+        let heads: BTreeMap<Hour, Head> = hours.into_iter().zip(heads).collect();
+        let head = |hour: Hour| heads.get(&hour).cloned().unwrap_or_default();
+        let of_day = |day: &Day| {
+            let first = Hour::containing(day.start());
+            Self {
+                before: head(first.previous()),
+                hours: day.hours().map(|hour| (hour, head(hour))).collect(),
+                after: (first.offset(24), head(first.offset(24))),
+            }
+        };
+        Ok(days.iter().map(of_day).collect())
     }
 
     /// A hash over everything that the day's partition depends on; `sql` is `usage_daily.sql`.
@@ -41,8 +64,8 @@ impl DayInputs {
             .text("sql", &sql.label())
             .text("checksum", &sql.checksum())
             .text("time_zone", &lake.config.billing.time_zone);
-        let hash = self.hours.iter().fold(hash, |hash, (hour, published)| {
-            let generation = published.as_ref().map(|published| published.generation.to_string());
+        let hash = self.hours.iter().fold(hash, |hash, (hour, head)| {
+            let generation = head.publication().map(|published| published.generation.to_string());
             hash.text(&hour.to_string(), &generation.unwrap_or_default())
         });
         hash.finish()
@@ -51,7 +74,7 @@ impl DayInputs {
     /// The hours that were never merged.
     #[must_use]
     pub fn missing(&self) -> Vec<Hour> {
-        self.hours.iter().filter(|(_, published)| published.is_none()).map(|(hour, _)| *hour).collect()
+        self.hours.iter().filter(|(_, head)| head.partition.is_none()).map(|(hour, _)| *hour).collect()
     }
 
     /// Refuses a day with hours that were never merged.
@@ -70,16 +93,60 @@ impl DayInputs {
         )
     }
 
+    /// The hours, of the day and the first after it, that were made from another generation than the hour before publishes now: in
+    /// two neighbours of which one is such, a call may be counted twice.
+    #[must_use]
+    pub fn unlinked(&self) -> Vec<Hour> {
+        let before = std::iter::once(&self.before).chain(self.hours.iter().map(|(_, head)| head));
+        let hours = self.hours.iter().chain([&self.after]);
+        hours
+            .zip(before)
+            .filter(|((_, head), before)| !chain::is_linked(before, head))
+            .map(|((hour, _), _)| *hour)
+            .collect()
+    }
+
+    /// Refuses a day with such hours.
+    ///
+    /// # Errors
+    /// There are some; the error names them and the command that mends it.
+    pub fn require_linked(&self, day: Day) -> Result<()> {
+        let unlinked = self.unlinked();
+        let (Some(from), Some(to)) = (unlinked.first(), unlinked.last()) else { return Ok(()) };
+        let names: Vec<String> = unlinked.iter().map(Hour::to_string).collect();
+        bail!(
+            "the hour before changed after these hours of {day} were merged: {}: run `merge --from {from} --to {to}`",
+            names.join(", ")
+        )
+    }
+
+    /// The hours and what is published of them.
+    pub fn hours(&self) -> impl Iterator<Item = &(Hour, Head)> {
+        self.hours.iter()
+    }
+
     /// The sum of a number that merge noted with each hour.
     #[must_use]
     pub fn sum(&self, key: &str) -> u64 {
-        self.hours.iter().filter_map(|(_, published)| published.as_ref()).map(|published| published.number(key)).sum()
+        self.publications().map(|published| published.number(key)).sum()
     }
-}
 
-async fn published(lake: &Lake, hours: Vec<Hour>) -> Result<Vec<(Hour, Option<Publication>)>> {
-    let values: Vec<Vec<String>> = hours.iter().map(|hour| period_values(*hour)).collect();
-    let partitions = lake.catalog.get_partitions(&lake.layout.merged.name, &values).await?;
-    let published = partitions.iter().map(|partition| partition.as_ref().and_then(Publication::of));
-    Ok(hours.into_iter().zip(published).collect())
+    /// The generations of the hours that have calls: what a statement over the day may see.
+    #[must_use]
+    pub fn generations(&self) -> Vec<String> {
+        let with_calls = self.publications().filter(|published| published.number("rows") > 0);
+        with_calls.map(|published| published.generation.to_string()).collect()
+    }
+
+    /// Whether the catalog still shows these generations, so that a statement that ran meanwhile saw all of them.
+    ///
+    /// # Errors
+    /// The catalog failed.
+    pub async fn are_shown(&self, lake: &Lake) -> Result<bool> {
+        publications::are_shown(lake, &lake.layout.merged, &self.hours).await
+    }
+
+    fn publications(&self) -> impl Iterator<Item = Publication> {
+        self.hours.iter().filter_map(|(_, head)| head.publication())
+    }
 }

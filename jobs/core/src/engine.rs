@@ -2,12 +2,14 @@
 
 use std::iter::Sum;
 use std::ops::{Add, AddAssign};
+use std::sync::Arc;
 
 use anyhow::Result;
 use async_trait::async_trait;
 use rust_decimal::Decimal;
 use serde::Serialize;
 
+use crate::catalog::Catalog;
 use crate::names::Name;
 
 /// One statement, ready to run.
@@ -112,6 +114,11 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// As for `execute`.
     async fn query(&self, statement: &Statement) -> Result<Rows>;
+
+    /// The same engine over another catalog, where it can be told which one to read.
+    fn over(&self, _catalog: Arc<dyn Catalog>) -> Option<Arc<dyn Engine>> {
+        None
+    }
 
     /// Whether statements run on when their caller ends, so that another with the same token joins them.
     fn outlives_callers(&self) -> bool {

@@ -5,8 +5,10 @@ use std::str::FromStr;
 
 use anyhow::{Result, anyhow};
 use chrono::{DateTime, NaiveDateTime, Timelike, Utc};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::clock::Clock;
 use crate::location::Location;
 use crate::names::Name;
 use crate::sql::hex;
@@ -17,7 +19,8 @@ const STAGING_PREFIX: &str = "meterlake_staging_";
 const TIME_FORMAT: &str = "%Y%m%dt%H%M%S";
 
 /// One run's mark: when it started (to the second, UTC) and a random part. Printed `20230131t071000_1a2b3c4d`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Generation {
     started: DateTime<Utc>,
     text: String,
@@ -26,8 +29,8 @@ pub struct Generation {
 impl Generation {
     /// A new one that starts now.
     #[must_use]
-    pub fn begin() -> Self {
-        let now = Utc::now();
+    pub fn begin(clock: &Clock) -> Self {
+        let now = clock.now();
         // As it is read back from its text, so that a generation equals itself.
         let started = now.with_nanosecond(0).unwrap_or(now);
         Self { started, text: format!("{}_{:08x}", started.format(TIME_FORMAT), rand::random::<u32>()) }
@@ -94,6 +97,20 @@ impl FromStr for Generation {
     }
 }
 
+impl TryFrom<String> for Generation {
+    type Error = anyhow::Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<Generation> for String {
+    fn from(generation: Generation) -> Self {
+        generation.text
+    }
+}
+
 impl fmt::Display for Generation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
@@ -145,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_generation_is_found_again_from_its_folder_and_its_staging_table() {
-        let generation = Generation::begin();
+        let generation = Generation::begin(&Clock::real());
         let folder = generation.folder(&"s3://lake/hour=06".parse().unwrap());
         let found = Generation::of_folder(&folder).unwrap();
         assert_eq!(found, generation);

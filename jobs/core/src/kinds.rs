@@ -12,7 +12,8 @@ use crate::lake::Lake;
 use crate::layout::{Layout, TableLayout, period_values};
 use crate::location::Location;
 use crate::period::Hour;
-use crate::publish::Publication;
+use crate::publications::{self, new_mark};
+use crate::publish::{MARK, Publication};
 
 /// How often partitions are compared while other runs publish.
 const ATTEMPTS: u32 = 5;
@@ -87,25 +88,30 @@ async fn follow_once(lake: &Lake, hours: &[Hour], dry_run: bool) -> Result<Vec<H
         return Ok(Vec::new());
     }
     let values: Vec<Vec<String>> = hours.iter().map(|hour| period_values(*hour)).collect();
-    let calls = lake.catalog.get_partitions(&lake.layout.merged.name, &values).await?;
+    let heads = publications::heads(lake, &lake.layout.merged, hours).await?;
     let mut wrong = BTreeMap::new();
     for kind in [Kind::Copy, Kind::Malformed] {
         let table = &kind.table(&lake.layout).name;
         let there = lake.catalog.get_partitions(table, &values).await?;
-        let mut dropped = Vec::new();
-        for ((hour, calls), there) in hours.iter().zip(&calls).zip(there) {
-            let right = calls.as_ref().and_then(|calls| partition(kind, calls));
+        let (mut put, mut dropped) = (Vec::new(), Vec::new());
+        for ((hour, head), there) in hours.iter().zip(&heads).zip(there) {
+            let right = head.partition.as_ref().and_then(|calls| partition(kind, calls));
             if right.as_ref().map(|right| &right.location) == there.as_ref().map(|there| &there.location) {
                 continue;
             }
             wrong.insert(*hour, ());
             match (right, there) {
                 _ if dry_run => {}
-                // A conflict is another run that does the same; the next comparison tells.
-                (Some(right), there) => drop(lake.catalog.swap_partition(table, &right, there.as_ref()).await?),
+                (Some(mut right), _) => {
+                    right.parameters.insert(MARK.to_owned(), new_mark());
+                    put.push(right);
+                }
                 (None, Some(there)) => dropped.push(there.values),
                 (None, None) => {}
             }
+        }
+        if !put.is_empty() {
+            lake.catalog.put_partitions(table, &put).await?;
         }
         if !dropped.is_empty() {
             lake.catalog.drop_partitions(table, &dropped).await?;
@@ -115,7 +121,7 @@ async fn follow_once(lake: &Lake, hours: &[Hour], dry_run: bool) -> Result<Vec<H
 }
 
 /// The partition of a kind that belongs to a published partition of calls; `None`: there are no such rows.
-fn partition(kind: Kind, calls: &Partition) -> Option<Partition> {
+pub(crate) fn partition(kind: Kind, calls: &Partition) -> Option<Partition> {
     let published = Publication::of(calls)?;
     let location = kind.folder(&calls.location.parent());
     let partition = Partition { values: calls.values.clone(), location, parameters: Parameters::new() };

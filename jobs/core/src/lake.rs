@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 
 use crate::catalog::Catalog;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::layout::Layout;
@@ -26,6 +27,8 @@ pub struct Lake {
     pub catalog: Arc<dyn Catalog>,
     /// What runs SQL.
     pub engine: Arc<dyn Engine>,
+    /// What tells the time. Only times that jobs wrote by it themselves are compared with it, never a store's.
+    pub clock: Clock,
 }
 
 impl Lake {
@@ -33,7 +36,15 @@ impl Lake {
     #[must_use]
     pub fn new(config: Config, store: Arc<dyn Store>, catalog: Arc<dyn Catalog>, engine: Arc<dyn Engine>) -> Self {
         let folder = Some(config.sql.clone()).filter(|folder| !folder.as_os_str().is_empty());
-        Self { layout: config.layout(), sql: SqlFiles::new(folder), config, store, catalog, engine }
+        Self {
+            layout: config.layout(),
+            sql: SqlFiles::new(folder),
+            config,
+            store,
+            catalog,
+            engine,
+            clock: Clock::real(),
+        }
     }
 }
 

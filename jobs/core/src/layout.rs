@@ -5,6 +5,11 @@ use crate::location::Location;
 use crate::names::TableName;
 use crate::period::Period;
 
+/// Where a month's generation keeps the Parquet files of the table `invoices`, below its folder.
+pub const INVOICES_FOLDER: &str = "tables/invoices";
+/// And those of `line_items`.
+pub const LINE_ITEMS_FOLDER: &str = "tables/line_items";
+
 /// The tables of a lake and where they lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
@@ -53,13 +58,7 @@ impl TableLayout {
     /// The period whose folder this is; `None` if it is no such folder of this table, or not written as one.
     #[must_use]
     pub fn period_of_folder<P: Period>(&self, folder: &Location) -> Option<P> {
-        let path = folder.relative_to(&self.folder)?;
-        let numbers: Option<Vec<u32>> = path
-            .split('/')
-            .zip(P::KEYS)
-            .map(|(segment, key)| segment.strip_prefix(key)?.strip_prefix('=')?.parse().ok())
-            .collect();
-        P::of_numbers(&numbers?).filter(|period| period_path(*period) == path)
+        period_of_path(folder.relative_to(&self.folder)?)
     }
 }
 
@@ -68,6 +67,17 @@ impl TableLayout {
 pub fn period_path<P: Period>(period: P) -> String {
     let pair = |(key, number): (&&str, u32)| format!("{key}={number:02}");
     P::KEYS.iter().zip(period.numbers()).map(pair).collect::<Vec<_>>().join("/")
+}
+
+/// The period of such a path; `None` if it is none, or is written otherwise.
+#[must_use]
+pub(crate) fn period_of_path<P: Period>(path: &str) -> Option<P> {
+    let numbers: Option<Vec<u32>> = path
+        .split('/')
+        .zip(P::KEYS)
+        .map(|(segment, key)| segment.strip_prefix(key)?.strip_prefix('=')?.parse().ok())
+        .collect();
+    P::of_numbers(&numbers?).filter(|period| period_path(*period) == path)
 }
 
 /// The canonical catalog values of a period: `2023, 1, 31, 6`.

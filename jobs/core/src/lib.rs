@@ -3,7 +3,10 @@
 //! A job knows three seams and nothing behind them: the [`store::Store`] with its objects, the
 //! [`catalog::Catalog`] with its tables and partitions, and the [`engine::Engine`] that runs SQL.
 
+pub mod as_of;
 pub mod catalog;
+pub mod chain;
+pub mod clock;
 pub mod config;
 pub mod day_inputs;
 pub mod engine;
@@ -13,9 +16,11 @@ pub mod kinds;
 pub mod lake;
 pub mod layout;
 pub mod location;
+pub mod log;
 pub mod names;
 pub mod partitions;
 pub mod period;
+pub mod publications;
 pub mod publish;
 mod record;
 pub mod report;

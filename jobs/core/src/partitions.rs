@@ -15,7 +15,7 @@ use crate::period::{Day, Hour, Period};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Repair {
     /// Hours that have a folder, looked at.
-    pub folders: u64,
+    pub hours: Vec<Hour>,
     /// Hours that had a folder and no partition.
     pub added: Vec<Hour>,
     /// Partitions that had no folder.
@@ -41,7 +41,8 @@ pub async fn repair(lake: &Lake, table: &TableLayout, range: Option<(Hour, Hour)
     }
     let mut walk = Walk { lake, table, range, hours: BTreeSet::new(), ignored: Vec::new() };
     walk.descend(table.folder.clone(), Vec::new()).await?;
-    let mut repair = Repair { folders: walk.hours.len() as u64, ignored: walk.ignored, ..Repair::default() };
+    let hours = walk.hours.iter().copied().collect();
+    let mut repair = Repair { hours, ignored: walk.ignored, ..Repair::default() };
 
     let in_range = |hour: &Hour| range.is_none_or(|(from, to)| (from..=to).contains(hour));
     registered.retain(|hour, _| hour.as_ref().is_none_or(in_range));
@@ -54,16 +55,17 @@ pub async fn repair(lake: &Lake, table: &TableLayout, range: Option<(Hour, Hour)
             .unwrap_or_default()
             .into_iter()
             .partition(|partition| partition.values == right.values);
-        let elsewhere = own.first().filter(|own| own.location != right.location).cloned();
+        let is_elsewhere = own.first().is_some_and(|own| own.location != right.location);
         if own.is_empty() && others.is_empty() {
             repair.added.push(hour);
-        } else if own.is_empty() || elsewhere.is_some() || !others.is_empty() {
+        } else if own.is_empty() || is_elsewhere || !others.is_empty() {
             repair.mended.push(hour);
         }
         if own.is_empty() {
-            add.push(right.clone());
+            add.push(right);
+        } else if is_elsewhere {
+            relocate.push(right);
         }
-        relocate.extend(elsewhere.map(|elsewhere| (right, elsewhere)));
         drop.extend(others);
     }
     let without_folder: Vec<Partition> = registered.into_values().flatten().collect();
@@ -72,9 +74,7 @@ pub async fn repair(lake: &Lake, table: &TableLayout, range: Option<(Hour, Hour)
 
     if !dry_run {
         lake.catalog.add_partitions(&table.name, &add).await?;
-        for (right, elsewhere) in &relocate {
-            lake.catalog.swap_partition(&table.name, right, Some(elsewhere)).await?;
-        }
+        lake.catalog.put_partitions(&table.name, &relocate).await?;
         // Last: a reader in between meets lines twice, which merge takes for copies, rather than not at all.
         lake.catalog.drop_partitions(&table.name, &values(drop)).await?;
     }

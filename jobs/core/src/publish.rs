@@ -1,25 +1,36 @@
-//! Publishing: one catalog call moves a partition's pointer to the generation that a run wrote.
+//! What is noted of a generation when it is published, and which generations are deleted.
 
-use anyhow::{Context, Result};
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
 use chrono::{DateTime, SecondsFormat, Utc};
+use futures::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Parameters, Partition, Swap};
+use crate::catalog::{Parameters, Partition};
 use crate::generation::Generation;
 use crate::lake::Lake;
-use crate::layout::TableLayout;
+use crate::layout::{TableLayout, period_values};
 use crate::location::Location;
 use crate::names::TableName;
 use crate::period::Period;
-use crate::record;
+use crate::publications::{self, Head};
 
 const PREFIX: &str = "meterlake.";
 const GENERATION: &str = "meterlake.generation";
 const FINGERPRINT: &str = "meterlake.fingerprint";
 const SQL: &str = "meterlake.sql";
 const PUBLISHED_AT: &str = "meterlake.published_at";
+/// The number of the entry that a partition of the catalog shows.
+pub(crate) const ENTRY: &str = "meterlake.entry";
+/// What tells the putting of a partition into the catalog from every other.
+pub(crate) const MARK: &str = "meterlake.mark";
 
-/// What is noted with a partition when it is published.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Periods that are vacuumed side by side.
+const AT_ONCE: usize = 8;
+
+/// What is noted with a generation when it is published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Publication {
     /// The generation that it points at.
     pub generation: Generation,
@@ -38,7 +49,7 @@ impl Publication {
     #[must_use]
     pub fn of(partition: &Partition) -> Option<Self> {
         let text = |key: &str| partition.parameters.get(key).cloned();
-        let known = [GENERATION, FINGERPRINT, SQL, PUBLISHED_AT];
+        let known = [GENERATION, FINGERPRINT, SQL, PUBLISHED_AT, ENTRY, MARK];
         let notes = partition
             .parameters
             .iter()
@@ -72,21 +83,6 @@ impl Publication {
     }
 }
 
-/// Moves a partition's pointer, if it still is where `expected` says; first makes the new data durable.
-///
-/// # Errors
-/// The data cannot be flushed or the catalog failed; the old generation stays published.
-pub async fn publish(
-    lake: &Lake,
-    table: &TableLayout,
-    partition: &Partition,
-    expected: Option<&Partition>,
-) -> Result<Swap> {
-    lake.store.persist(&Generation::folder_around(&partition.location)).await?;
-    let swapped = lake.catalog.swap_partition(&table.name, partition, expected).await;
-    swapped.with_context(|| format!("cannot publish {} in {}", partition.location, table.name))
-}
-
 /// What a vacuum removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Vacuumed {
@@ -94,42 +90,43 @@ pub struct Vacuumed {
     pub generations: u64,
     /// Tables that crashed runs left in the catalog.
     pub staging_tables: u64,
-    /// Notes of runs and of the catalog that nobody reads any more.
-    pub notes: u64,
 }
 
-/// Deletes the generations in a partition's folder that no reader can need any more.
+/// Of some generations of a period, by their folders, deletes those that no reader can need any more. `also`: partitions of other
+/// tables whose generations stay as well.
 ///
 /// A generation that is not published goes `vacuum_after` after it was superseded or, if it never was published, after
-/// its run began. A run or a query must not take longer than that.
+/// its run began. A run or a query must not take longer than that. Before the first is deleted, an entry that repeats what is
+/// published takes the number that a run which slept would publish with.
 ///
 /// # Errors
-/// The store failed. What is published is never touched.
-pub async fn vacuum_partition(lake: &Lake, folder: &Location, current: Option<&Partition>) -> Result<Vacuumed> {
-    vacuum_folder(lake, folder, current, &[]).await
-}
-
-/// The same; what the partitions `also` point at stays as well.
-async fn vacuum_folder(
+/// The store or the catalog failed. What is published is never touched.
+pub(crate) async fn vacuum_period<P: Period>(
     lake: &Lake,
-    folder: &Location,
-    current: Option<&Partition>,
+    table: &TableLayout,
+    period: P,
+    head: &Head,
+    generations: Vec<Location>,
     also: &[Partition],
 ) -> Result<Vacuumed> {
-    let published_at = current.and_then(Publication::of).map(|publication| publication.published_at);
-    let mut vacuumed = Vacuumed::default();
-    if let Some(current) = current {
-        lake.store.sweep(&Generation::folder_around(&current.location), lake.config.vacuum_after).await?;
-    }
-    for candidate in lake.store.folders(folder).await? {
-        let Some(generation) = Generation::of_folder(&candidate) else { continue };
-        let is_published = current.into_iter().chain(also).any(|current| is_in(&current.location, &candidate));
+    let current = head.partition.as_ref();
+    let published_at = head.publication().map(|publication| publication.published_at);
+    let mut unneeded = Vec::new();
+    for folder in generations {
+        let Some(generation) = Generation::of_folder(&folder) else { continue };
+        let is_published = current.into_iter().chain(also).any(|current| is_in(&current.location, &folder));
         let needed_since = published_at.map_or(generation.started(), |at| at.max(generation.started()));
-        if is_published || !is_over(lake, needed_since) {
-            continue;
+        if !is_published && is_over(lake, needed_since) {
+            unneeded.push(folder);
         }
-        lake.store.delete_folder(&candidate).await?;
-        tracing::info!(folder = %candidate, "deleted a generation that is not published");
+    }
+    let mut vacuumed = Vacuumed::default();
+    if unneeded.is_empty() || publications::append(lake, table, period, head.number, current).await?.is_none() {
+        return Ok(vacuumed);
+    }
+    for folder in unneeded {
+        lake.store.delete_folder(&folder).await?;
+        tracing::info!(%folder, "deleted a generation that is not published");
         vacuumed.generations += 1;
     }
     Ok(vacuumed)
@@ -151,43 +148,61 @@ pub async fn vacuum_staging(lake: &Lake) -> Result<Vacuumed> {
     Ok(vacuumed)
 }
 
-/// Deletes the notes by which runs join each other's statements, and those of the catalog, that nobody reads any more.
-///
-/// # Errors
-/// The store or the catalog failed.
-pub async fn vacuum_notes(lake: &Lake) -> Result<Vacuumed> {
-    let notes = record::vacuum(lake).await? + lake.catalog.vacuum().await?;
-    Ok(Vacuumed { notes, ..Vacuumed::default() })
-}
-
-/// Vacuums every partition folder of a table that has a partition per period; what the partitions of the tables `also`
-/// point at stays as well.
+/// Vacuums every period of a table, the newest first; what the partitions of the tables `also` point at stays as well.
 ///
 /// # Errors
 /// The store or the catalog failed.
 pub async fn vacuum_table<P: Period>(lake: &Lake, table: &TableLayout, also: &[&TableLayout]) -> Result<Vacuumed> {
-    let mut vacuumed = Vacuumed::default();
-    let mut folders = vec![table.folder.clone()];
-    for _ in P::KEYS {
-        let mut below = Vec::new();
-        for folder in folders {
-            below.extend(lake.store.folders(&folder).await?);
+    // What killed runs left half-written of what others published.
+    lake.store.sweep(&table.folder, lake.config.vacuum_after).await?;
+    let heads: BTreeMap<P, Head> = publications::heads_since(lake, table, None).await?.into_iter().collect();
+    let generations: BTreeMap<P, Vec<Location>> = generations(lake, table).await?;
+    let vacuumed = stream::iter(generations.into_iter().rev()).map(|(period, generations)| {
+        // Where a run publishes meanwhile, its entry comes first, and nothing is deleted.
+        let head = heads.get(&period).cloned().unwrap_or_default();
+        async move {
+            let mut others = Vec::new();
+            for table in also {
+                let values = [period_values(period)];
+                others.extend(lake.catalog.get_partitions(&table.name, &values).await?.into_iter().flatten());
+            }
+            vacuum_period(lake, table, period, &head, generations, &others).await
         }
-        folders = below;
-    }
-    for folder in folders {
-        let Some(period) = table.period_of_folder::<P>(&folder) else { continue };
-        // Asked for each folder anew, just before deleting: a run may publish meanwhile.
-        let values = [table.partition(period).values];
-        let current = lake.catalog.get_partitions(&table.name, &values).await?.pop().flatten();
-        let mut others = Vec::new();
-        for table in also {
-            others.extend(lake.catalog.get_partitions(&table.name, &values).await?.into_iter().flatten());
-        }
-        vacuumed.generations += vacuum_folder(lake, &folder, current.as_ref(), &others).await?.generations;
-    }
-    Ok(vacuumed)
+    });
+    let vacuumed: Vec<Vacuumed> = vacuumed.buffered(AT_ONCE).try_collect().await?;
+    Ok(Vacuumed { generations: vacuumed.iter().map(|one| one.generations).sum(), ..Vacuumed::default() })
 }
+
+/// The folders of all generations that have objects, by their periods.
+async fn generations<P: Period>(lake: &Lake, table: &TableLayout) -> Result<BTreeMap<P, Vec<Location>>> {
+    let mut found: BTreeSet<Location> = BTreeSet::new();
+    if P::KEYS.len() > MONTH_KEYS {
+        // A few objects for each of many periods: one listing is a fraction of the calls.
+        let objects = lake.store.list(&table.folder).await?;
+        found.extend(objects.iter().map(|object| Generation::folder_around(&object.location)));
+    } else {
+        // Few periods, and a generation of one may have a page for each of a million customers.
+        let mut folders = vec![table.folder.clone()];
+        for _ in 0..=P::KEYS.len() {
+            let mut below = Vec::new();
+            for folder in folders {
+                below.extend(lake.store.folders(&folder).await?);
+            }
+            folders = below;
+        }
+        found.extend(folders);
+    }
+    let mut generations: BTreeMap<P, Vec<Location>> = BTreeMap::new();
+    for folder in found {
+        if let Some(period) = table.period_of_folder(&folder.parent()) {
+            generations.entry(period).or_default().push(folder);
+        }
+    }
+    Ok(generations)
+}
+
+/// As many keys as tables with a partition a month have.
+const MONTH_KEYS: usize = 2;
 
 /// Whether a partition's objects lie in a generation's folder, straight or further below.
 fn is_in(location: &Location, generation: &Location) -> bool {
@@ -196,5 +211,5 @@ fn is_in(location: &Location, generation: &Location) -> bool {
 
 /// Whether `vacuum_after` has passed since then.
 fn is_over(lake: &Lake, since: DateTime<Utc>) -> bool {
-    (Utc::now() - since).to_std().is_ok_and(|age| age >= lake.config.vacuum_after)
+    (lake.clock.now() - since).to_std().is_ok_and(|age| age >= lake.config.vacuum_after)
 }

@@ -3,17 +3,18 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 
-use crate::catalog::{Partition, Swap};
+use crate::catalog::Partition;
 use crate::engine::StatementFailed;
 use crate::generation::{Fingerprint, Generation};
 use crate::lake::Lake;
-use crate::layout::TableLayout;
+use crate::layout::{TableLayout, period_values};
 use crate::location::Location;
 use crate::names::{Name, TableName};
 use crate::period::Period;
-use crate::publish::{Publication, publish, vacuum_partition};
+use crate::publications::{self, Head};
+use crate::publish::{Publication, vacuum_period};
 use crate::record::Record;
 use crate::sql::{SqlFile, SqlValue};
 
@@ -21,14 +22,12 @@ use crate::sql::{SqlFile, SqlValue};
 const ATTEMPTS: u32 = 3;
 
 /// One period of one table, and what is published of it.
-pub struct Slot<'a> {
+pub struct Slot<'a, P> {
     lake: &'a Lake,
     table: &'a TableLayout,
-    values: Vec<String>,
-    /// The folder of all its generations.
-    folder: Location,
-    /// The partition as it was when it was looked at.
-    pub current: Option<Partition>,
+    period: P,
+    /// The last entry of its log when it was looked at.
+    head: Head,
     /// What the job that published it noted.
     pub published: Option<Publication>,
 }
@@ -44,17 +43,20 @@ pub struct Draft {
     record: Option<Record>,
 }
 
-impl<'a> Slot<'a> {
-    /// Looks a period's partition up.
+impl<'a, P: Period> Slot<'a, P> {
+    /// Looks up what is published of a period.
     ///
     /// # Errors
-    /// The table does not exist, or the catalog failed.
-    pub async fn look<P: Period>(lake: &'a Lake, table: &'a TableLayout, period: P) -> Result<Self> {
-        let right = table.partition(period);
-        let current =
-            lake.catalog.get_partitions(&table.name, std::slice::from_ref(&right.values)).await?.pop().flatten();
-        let published = current.as_ref().and_then(Publication::of);
-        Ok(Self { lake, table, values: right.values, folder: right.location, current, published })
+    /// The table does not exist, or the store or the catalog failed.
+    pub async fn look(lake: &'a Lake, table: &'a TableLayout, period: P) -> Result<Self> {
+        let head = publications::head(lake, table, period).await?;
+        Ok(Self { lake, table, period, published: head.publication(), head })
+    }
+
+    /// Where what is published lies; `None`: nothing is.
+    #[must_use]
+    pub fn current(&self) -> Option<&Partition> {
+        self.head.partition.as_ref()
     }
 
     /// A generation of its own, which nobody joins.
@@ -62,7 +64,7 @@ impl<'a> Slot<'a> {
     /// # Errors
     /// The job's name makes no table name.
     pub fn draft(&self, job: &str) -> Result<Draft> {
-        self.draft_of(job, Generation::begin(), None)
+        self.draft_of(job, Generation::begin(&self.lake.clock), None)
     }
 
     /// Begins a generation that `sql` makes from what `fingerprint` stands for. Where the engine's statements outlive
@@ -75,7 +77,7 @@ impl<'a> Slot<'a> {
         if !self.lake.engine.outlives_callers() {
             return self.draft(job);
         }
-        let work = format!("{job}/{}/{}", self.table.name.table, self.values.join("/"));
+        let work = format!("{job}/{}/{}", self.table.name.table, period_values(self.period).join("/"));
         // Everything that the statements' text depends on, but for the generation.
         let names = serde_json::to_string(&(&self.lake.config.database, &self.lake.config.tables))?;
         let hash = Fingerprint::default().text("fingerprint", fingerprint).text("sql", &sql.checksum());
@@ -85,29 +87,37 @@ impl<'a> Slot<'a> {
     }
 
     fn draft_of(&self, job: &str, generation: Generation, record: Option<Record>) -> Result<Draft> {
-        let folder = generation.folder(&self.folder);
+        let folder = generation.folder(&self.table.folder_of(self.period));
         Ok(Draft { staging: generation.staging_table(job)?, generation, folder, record })
     }
 
-    /// Moves the partition's pointer to `folder`, unless another run moved it since it was looked at: then `None`.
+    /// Publishes the rows in `folder`, unless another run published since the period was looked at: then `None`. First makes
+    /// them durable.
     ///
     /// # Errors
-    /// The data cannot be made durable, or the catalog failed. Nobody knows then whether it is published: nothing may be
-    /// deleted, vacuum decides later.
-    pub async fn publish(&self, publication: &Publication, folder: &Location) -> Result<Option<Partition>> {
-        let partition = publication.partition(self.values.clone(), folder.clone());
-        Ok(match publish(self.lake, self.table, &partition, self.current.as_ref()).await? {
-            Swap::Done => Some(partition),
-            Swap::Conflict => None,
-        })
+    /// The data cannot be made durable, or the store or the catalog failed. Nobody knows then whether it is published: nothing
+    /// may be deleted, vacuum decides later.
+    pub async fn publish(&self, publication: &Publication, folder: &Location) -> Result<Option<Head>> {
+        self.lake.store.persist(&Generation::folder_around(folder)).await?;
+        let partition = publication.partition(period_values(self.period), folder.clone());
+        let published =
+            publications::append(self.lake, self.table, self.period, self.head.number, Some(&partition)).await;
+        published.with_context(|| format!("cannot publish {folder} in {}", self.table.name))
     }
 
-    /// Deletes the partition's generations that no reader can need any more.
+    /// Deletes the period's generations that no reader can need any more; `head` is what was published just now, or else
+    /// what was found.
     ///
     /// # Errors
-    /// The store failed.
-    pub async fn vacuum(&self, current: Option<&Partition>) -> Result<()> {
-        vacuum_partition(self.lake, &self.folder, current).await.map(drop)
+    /// The store or the catalog failed.
+    pub async fn vacuum(&self, head: Option<&Head>) -> Result<()> {
+        let head = head.unwrap_or(&self.head);
+        if let Some(current) = &head.partition {
+            let generation = Generation::folder_around(&current.location);
+            self.lake.store.sweep(&generation, self.lake.config.vacuum_after).await?;
+        }
+        let generations = self.lake.store.folders(&self.table.folder_of(self.period)).await?;
+        vacuum_period(self.lake, self.table, self.period, head, generations, &[]).await.map(drop)
     }
 }
 
@@ -136,7 +146,7 @@ impl Draft {
     /// The catalog or the store failed.
     pub async fn finish(&self, lake: &Lake) -> Result<()> {
         if let Some(record) = &self.record {
-            record.close(lake).await?;
+            record.close().await?;
         }
         lake.catalog.drop_table(&self.staging_table(lake)).await.map(drop)
     }

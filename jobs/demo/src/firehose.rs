@@ -13,7 +13,7 @@ use meterlake_loadgen::{Options, Truth, write_files};
 const WAITING: &str = ".meterlake/firehose";
 /// One file in so many is late.
 const ONE_LATE_IN: usize = 40;
-/// Firehose tries for 24 hours, and merge looks back as far.
+/// Firehose tries for 24 hours, and merge looks back a little further.
 const MOST_HOURS_LATE: usize = 22;
 
 /// A file and when it arrives.

@@ -27,6 +27,7 @@ use crate::text::append_text;
 use crate::write::{ResultColumns, Target, Written, write};
 
 /// Runs Athena's statements on DataFusion.
+#[derive(Clone)]
 pub struct EmbeddedEngine {
     store: Arc<dyn Store>,
     catalog: Arc<dyn Catalog>,
@@ -118,6 +119,10 @@ impl Engine for EmbeddedEngine {
 
     async fn query(&self, statement: &Statement) -> Result<Rows> {
         Ok(self.typed_query(statement).await?.rows)
+    }
+
+    fn over(&self, catalog: Arc<dyn Catalog>) -> Option<Arc<dyn Engine>> {
+        Some(Arc::new(Self { catalog, ..self.clone() }))
     }
 }
 

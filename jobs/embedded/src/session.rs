@@ -29,6 +29,7 @@ use crate::{dialect, functions};
 const CATALOG: &str = "awsdatacatalog";
 
 /// Makes sessions that share memory, disk and object stores.
+#[derive(Clone)]
 pub(crate) struct Sessions {
     runtime: Arc<RuntimeEnv>,
     threads: usize,

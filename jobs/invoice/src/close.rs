@@ -1,19 +1,20 @@
 //! What must be true before a month is made final, and the claim that keeps two months from adjusting the same one.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::{Context, Result, bail};
-use chrono::{DateTime, NaiveTime, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, NaiveTime, SecondsFormat, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
-use meterlake_core::catalog::{Partition, Swap};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use meterlake_core::chain::unsettled_objects;
 use meterlake_core::day_inputs::DayInputs;
 use meterlake_core::lake::Lake;
-use meterlake_core::layout::period_values;
 use meterlake_core::location::Location;
-use meterlake_core::period::{Day, Month, Period};
-use meterlake_core::publish::Publication;
+use meterlake_core::period::{Day, Hour, Month, Period};
+use meterlake_core::publications::{self, Head};
 
-use crate::look::{ADJUSTED_BY, FinalMonth, Work, is_final};
+use crate::look::{ADJUSTED_BY, ADJUSTED_SINCE, FinalMonth, Work, is_final};
 
 /// Why a month cannot be made final yet, a line a day; empty: it can.
 ///
@@ -27,13 +28,17 @@ pub(crate) async fn problems(lake: &Lake, month: Month) -> Result<Vec<Problem>> 
     let grace = i32::try_from(lake.config.billing.grace_days).context("the setting billing.grace_days is too large")?;
     let last = last.offset(grace);
     let days: Vec<Day> = Day::range(first, last).collect();
-    let values: Vec<Vec<String>> = days.iter().map(|day| period_values(*day)).collect();
-    let partitions = lake.catalog.get_partitions(&lake.layout.usage_daily.name, &values).await?;
+    let heads = publications::heads(lake, &lake.layout.usage_daily, &days).await?;
     let inputs = DayInputs::look_at_all(lake, &days).await?;
     let mut problems = Vec::new();
-    for ((day, partition), inputs) in days.into_iter().zip(partitions).zip(inputs) {
-        let Some(published) = partition.as_ref().and_then(Publication::of) else {
-            let is_over = day.end() <= Utc::now();
+    let unsettled = unsettled(lake, &inputs).await?;
+    for ((day, head), inputs) in days.into_iter().zip(heads).zip(inputs) {
+        let is_over = day.end() <= lake.clock.now();
+        if let Some(hours) = unsettled.get(&day).filter(|_| is_over) {
+            problems.push(Problem { day, what: format!("has raw files that are not merged as they are ({hours})") });
+            continue;
+        }
+        let Some(published) = head.publication() else {
             let what = if is_over { "was never aggregated" } else { IS_NOT_OVER };
             problems.push(Problem { day, what: what.to_owned() });
             continue;
@@ -41,12 +46,41 @@ pub(crate) async fn problems(lake: &Lake, month: Month) -> Result<Vec<Problem>> 
         let missing = published.notes.get("missing_hours").map(String::as_str).unwrap_or_default();
         if !missing.is_empty() {
             problems.push(Problem { day, what: format!("lacks hours ({missing})") });
+        } else if let [first, ..] = inputs.unlinked()[..] {
+            problems.push(Problem {
+                day,
+                what: format!("has hours that were merged before the hour before changed ({first})"),
+            });
         } else if inputs.fingerprint(lake, &sql) != published.fingerprint {
             problems.push(Problem { day, what: "is stale: its hours or the SQL changed".to_owned() });
         }
     }
     Ok(problems)
 }
+
+/// The days of which raw files lie there that no published hour counts, each with those hours.
+async fn unsettled(lake: &Lake, days: &[DayInputs]) -> Result<BTreeMap<Day, String>> {
+    let hours = days.iter().flat_map(DayInputs::hours);
+    let looks = hours.map(|(hour, head)| async move {
+        let objects = unsettled_objects(lake, *hour, head).await?;
+        anyhow::Ok((!objects.is_empty()).then_some(*hour))
+    });
+    // Boxed, since the compiler cannot tell otherwise that these futures may be sent to another thread.
+    let looks: Vec<_> = looks.map(FutureExt::boxed).collect();
+    let found: Vec<Option<Hour>> = stream::iter(looks).buffered(AT_ONCE).try_collect().await?;
+    let mut named: BTreeMap<Day, String> = BTreeMap::new();
+    for hour in found.into_iter().flatten() {
+        let names = named.entry(hour.day()).or_default();
+        if !names.is_empty() {
+            names.push_str(", ");
+        }
+        names.push_str(&hour.to_string());
+    }
+    Ok(named)
+}
+
+/// Hours whose raw files are listed side by side.
+const AT_ONCE: usize = 16;
 
 /// A day that is not as it must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,76 +120,95 @@ pub(crate) fn refuse(month: Month, problems: &[Problem]) -> Result<()> {
 /// Claims the final months that this one adjusts, so that no other month adjusts them at the same time: two that run at
 /// once would both bill the same late usage. `false`: they changed meanwhile.
 ///
-/// A claim is a note on the adjusted month. It is over when the claiming month is final; a run that was cut off is simply
-/// repeated, with the same claim. The latest month goes first: it is the one that every other claimant needs too.
+/// A claim is an entry of the adjusted month's log, and each run makes its own. It is over when the claiming month is final. The
+/// latest month goes first: it is the one that every other claimant needs too.
 ///
 /// # Errors
-/// Another month claims one and is not final, or the catalog failed. Nothing new stays claimed then, nor after `false`.
-pub(crate) async fn claim(work: &Work<'_>) -> Result<bool> {
-    let mut claimed = Vec::new();
+/// Another month claims one and is not final, or the store or the catalog failed. Claims are taken back then, and after `None`,
+/// as far as is known of them; one that stays is replaced by the next run for this month.
+pub(crate) async fn claim(work: &Work<'_>) -> Result<Option<Claims>> {
+    let mut claimed = Claims::new();
     let adjusted: Vec<&FinalMonth> = work.adjusted().collect();
     for one in adjusted.into_iter().rev() {
         let refused = match claim_one(work, one).await {
-            Ok(Some(claim)) => {
-                claimed.extend(claim);
+            Ok(Some(head)) => {
+                claimed.insert(one.month, head.number);
                 continue;
             }
-            Ok(None) => Ok(false),
+            Ok(None) => Ok(None),
             Err(error) => Err(error),
         };
         release(work, &claimed).await;
         return refused;
     }
-    Ok(true)
+    Ok(Some(claimed))
 }
 
-/// Takes claims back. One that cannot be taken back is taken over by the next run for this month.
-async fn release(work: &Work<'_>, claimed: &[(Partition, Partition)]) {
-    for (claim, before) in claimed {
-        let released = work.lake.catalog.swap_partition(&work.lake.layout.invoices.name, before, Some(claim)).await;
-        if let Err(error) = released {
+/// The months that a run claimed, each with the number of the entry that says so.
+pub(crate) type Claims = BTreeMap<Month, u64>;
+
+/// Takes claims back. One that cannot be taken back is replaced by the next run for this month.
+async fn release(work: &Work<'_>, claimed: &Claims) {
+    let (lake, table) = (work.lake, &work.lake.layout.invoices);
+    for adjusted in work.adjusted() {
+        let Some(number) = claimed.get(&adjusted.month) else { continue };
+        let before = Some(&adjusted.partition);
+        if let Err(error) = publications::append(lake, table, adjusted.month, *number, before).await {
             tracing::warn!(month = %work.month, "a claim stays, until this month is made final: {error:#}");
         }
     }
 }
 
-/// The partition with the claim and without it; nothing if this month had claimed it before. `None`: it changed meanwhile.
-async fn claim_one(work: &Work<'_>, adjusted: &FinalMonth) -> Result<Option<Option<(Partition, Partition)>>> {
+/// `None`: the month changed meanwhile.
+async fn claim_one(work: &Work<'_>, adjusted: &FinalMonth) -> Result<Option<Head>> {
+    let (lake, table) = (work.lake, &work.lake.layout.invoices);
     let own = work.month.to_string();
-    let claimed = adjusted.publication.notes.get(ADJUSTED_BY);
-    if claimed == Some(&own) {
-        return Ok(Some(None));
-    }
-    if let Some(other) = claimed
-        && !is_published_final(work.lake, other.parse()?).await?
-    {
-        bail!(
-            "the month {other} adjusts {} and is being made final, or was cut off: let it end, or run `invoice --month \
-             {other} --finalize`",
-            adjusted.month
-        );
+    if let Some(other) = adjusted.publication.notes.get(ADJUSTED_BY).filter(|other| **other != own) {
+        let other: Month = other.parse()?;
+        let head = publications::head(lake, table, other).await?;
+        if !head.publication().is_some_and(|publication| is_final(&publication)) {
+            if !is_given_up(work, adjusted) {
+                bail!(
+                    "the month {other} adjusts {} and is being made final, or was cut off: let it end, or run `invoice \
+                     --month {other} --finalize`",
+                    adjusted.month
+                );
+            }
+            // A run for that month that slept until now must not become final with what this one bills: this entry takes
+            // the number that it would publish with.
+            if publications::append(lake, table, other, head.number, head.partition.as_ref()).await?.is_none() {
+                return Ok(None);
+            }
+            tracing::warn!(
+                month = %other,
+                adjusted = %adjusted.month,
+                "this month claimed another and never became final: its claim is void"
+            );
+        }
     }
     let mut publication = adjusted.publication.clone();
     publication.notes.insert(ADJUSTED_BY.to_owned(), own);
+    publication.notes.insert(ADJUSTED_SINCE.to_owned(), lake.clock.now().to_rfc3339_opts(SecondsFormat::Millis, true));
     let claim = publication.partition(adjusted.partition.values.clone(), adjusted.partition.location.clone());
-    let table = &work.lake.layout.invoices.name;
-    let swapped = work.lake.catalog.swap_partition(table, &claim, Some(&adjusted.partition)).await?;
-    Ok((swapped == Swap::Done).then(|| Some((claim, adjusted.partition.clone()))))
+    publications::append(lake, table, adjusted.month, adjusted.number, Some(&claim)).await
 }
 
-/// Whether a month that was looked at and claimed is as it was, so that what was made of it may be published.
-pub(crate) async fn is_unchanged(work: &Work<'_>, plans: &Location, is_claimed: bool) -> Result<bool> {
+/// Whether a claim is so old that no run can be at work with it any more.
+fn is_given_up(work: &Work<'_>, adjusted: &FinalMonth) -> bool {
+    let since = adjusted.publication.notes.get(ADJUSTED_SINCE).and_then(|since| since.parse::<DateTime<Utc>>().ok());
+    let age = since.and_then(|since| (work.lake.clock.now() - since).to_std().ok());
+    age.is_some_and(|age| age >= work.lake.config.vacuum_after)
+}
+
+/// Whether a month that was looked at is as it was, and its claims are, so that what was made of it may be published.
+pub(crate) async fn is_unchanged(work: &Work<'_>, plans: &Location, claimed: Option<&Claims>) -> Result<bool> {
+    // What the statements read first: a look puts right what was not shown.
+    if !work.is_shown().await? {
+        return Ok(false);
+    }
     let now = Work::look(work.lake, work.month, plans).await?;
-    let own = work.month.to_string();
-    let holds = |one: &FinalMonth| one.publication.notes.get(ADJUSTED_BY) == Some(&own);
-    let has_claims = !is_claimed || now.adjusted().all(holds);
-    Ok(has_claims && now.fingerprint("", false) == work.fingerprint("", false))
-}
-
-async fn is_published_final(lake: &Lake, month: Month) -> Result<bool> {
-    let values = [period_values(month)];
-    let partition = lake.catalog.get_partitions(&lake.layout.invoices.name, &values).await?.pop().flatten();
-    Ok(partition.as_ref().and_then(Publication::of).is_some_and(|publication| is_final(&publication)))
+    let holds = |one: &FinalMonth| claimed.is_none_or(|claimed| claimed.get(&one.month) == Some(&one.number));
+    Ok(now.adjusted().all(holds) && now.fingerprint("", false) == work.fingerprint("", false))
 }
 
 /// The instant at which a month begins in a time zone.

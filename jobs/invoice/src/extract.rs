@@ -102,6 +102,7 @@ pub(crate) fn render(
     work.sql.render_one(&SqlValues::from([
         ("location", to.into()),
         ("usage_daily_table", (&work.lake.layout.usage_daily.name).into()),
+        ("generations", generations(work)),
         ("columns", SqlValue::Names(columns)),
         ("unattributed", UNATTRIBUTED.into()),
         ("first_date", month.first_date().to_string().as_str().into()),
@@ -121,6 +122,7 @@ pub(crate) async fn too_late(work: &Work<'_>, usage: &Draft) -> Result<(u64, Sca
     let earliest = work.month.offset(-i32::try_from(work.lake.config.billing.adjust_months)?);
     let sql = file.render_one(&SqlValues::from([
         ("usage_daily_table", (&work.lake.layout.usage_daily.name).into()),
+        ("generations", generations(work)),
         ("unattributed", UNATTRIBUTED.into()),
         ("first_date", earliest.first_date().to_string().as_str().into()),
         ("first_arrival", day_number(Day::containing(work.month.start())).into()),
@@ -146,6 +148,12 @@ pub(crate) async fn too_late(work: &Work<'_>, usage: &Draft) -> Result<(u64, Sca
 fn statement(work: &Work<'_>, usage: &Draft, file: &SqlFile, sql: String) -> Statement {
     let (label, database) = (file.label(), work.lake.config.database.clone());
     Statement { label, sql, database, token: usage.token() }
+}
+
+/// The generations of all days that have usage: each statement picks its days by their dates.
+fn generations(work: &Work<'_>) -> SqlValue {
+    let with_rows = work.days.iter().filter(|one| one.rows > 0);
+    SqlValue::Texts(with_rows.map(|one| one.generation.clone()).collect())
 }
 
 fn year(day: Day) -> u32 {

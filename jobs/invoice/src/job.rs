@@ -3,13 +3,14 @@
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
-use chrono::Utc;
+use meterlake_core::catalog::Partition;
 use meterlake_core::lake::Lake;
 use meterlake_core::location::Location;
 use meterlake_core::period::Month;
+use meterlake_core::publications;
 use meterlake_core::publish::Publication;
 use meterlake_core::run::Job;
-use meterlake_core::slot::{Draft, Slot, persistently};
+use meterlake_core::slot::{Draft, persistently};
 use serde_json::json;
 
 use crate::args::InvoiceJob;
@@ -63,7 +64,7 @@ pub async fn invoice_month(lake: &Lake, month: Month, options: &Options) -> Resu
 /// `None`: the month changed meanwhile and has to be looked at again.
 async fn attempt(lake: &Lake, month: Month, options: &Options) -> Result<Option<Report>> {
     let work = Work::look(lake, month, &options.plans).await?;
-    if let Some((current, published)) = work.slot.current.as_ref().zip(work.slot.published.as_ref()) {
+    if let Some((current, published)) = work.slot.current().zip(work.slot.published.as_ref()) {
         let output = generation_folder(current);
         let is_same = published.fingerprint == work.fingerprint(options.status(), options.html);
         let is_final = is_final(published);
@@ -71,8 +72,8 @@ async fn attempt(lake: &Lake, month: Month, options: &Options) -> Result<Option<
             bail!("its invoices are final: that of the customer `{customer}`, if there is one, is in {output}");
         }
         if is_final || (is_same && !options.force && options.customer.is_none()) {
-            follow(&work, published).await?;
-            work.slot.vacuum(Some(current)).await?;
+            follow(lake, month).await?;
+            work.slot.vacuum(None).await?;
             let status = if is_final { Status::AlreadyFinal } else { Status::Draft };
             return Ok(Some(Report::of(month, status, published, output)));
         }
@@ -138,7 +139,7 @@ async fn make_and_publish(
         generation: draft.generation.clone(),
         fingerprint: work.fingerprint(options.status(), options.html),
         sql: work.sql.label(),
-        published_at: Utc::now(),
+        published_at: work.lake.clock.now(),
         notes: notes(&made.summary, too_late, forced),
     };
     publication.notes.insert(STATUS.to_owned(), options.status().to_owned());
@@ -147,10 +148,12 @@ async fn make_and_publish(
     let report = Report { scan: made.scan, ..Report::of(work.month, status, &publication, draft.folder.clone()) };
     // The claim comes last, when all is known to be sound, and what was billed is looked at once more after it: a day
     // that was built again, or a month that was made final meanwhile, is not in these invoices.
-    if options.finalize && !claim(work).await? {
-        return Ok(None);
+    let mut claimed = None;
+    if options.finalize {
+        let Some(claims) = claim(work).await? else { return Ok(None) };
+        claimed = Some(claims);
     }
-    if !is_unchanged(work, &options.plans, options.finalize).await? {
+    if !is_unchanged(work, &options.plans, claimed.as_ref()).await? {
         return Ok(None);
     }
     if options.customer.is_some() {
@@ -159,31 +162,28 @@ async fn make_and_publish(
     // The whole generation, not only the folder that the partition points at.
     work.lake.store.persist(&draft.folder).await?;
     let folder = draft.folder.join(INVOICES_FOLDER);
-    let Some(partition) = work.slot.publish(&publication, &folder).await.map_err(Failed::Publishing)? else {
+    let Some(head) = work.slot.publish(&publication, &folder).await.map_err(Failed::Publishing)? else {
         return Ok(None);
     };
-    follow(work, &publication).await.map_err(Failed::Publishing)?;
-    work.slot.vacuum(Some(&partition)).await.map_err(Failed::Publishing)?;
+    follow(work.lake, work.month).await.map_err(Failed::Publishing)?;
+    work.slot.vacuum(Some(&head)).await.map_err(Failed::Publishing)?;
     Ok(Some(report))
 }
 
-/// Lets the partition of the lines follow that of the invoices, which is what publishes a month. A run that was cut off
-/// between the two is completed here by the next one.
-///
-/// Both are looked at anew, as often as another run moves the lines meanwhile: that run may be one that published before
-/// this one and follows only now. Where the invoices have moved on, whoever moved them does this too.
-async fn follow(work: &Work<'_>, publication: &Publication) -> Result<()> {
-    let layout = &work.lake.layout;
-    let is_there = |slot: &Slot<'_>| slot.published.as_ref().is_some_and(|it| it.generation == publication.generation);
-    let folder = publication.generation.folder(&layout.invoices.folder_of(work.month)).join(LINE_ITEMS_FOLDER);
+/// Lets the partition of the lines follow what is published of a month's invoices. A run that was cut off between the two is
+/// completed here by the next one. Looked at again afterwards: another run may have published meanwhile.
+pub(crate) async fn follow(lake: &Lake, month: Month) -> Result<()> {
+    let layout = &lake.layout;
     loop {
-        let lines = Slot::look(work.lake, &layout.line_items, work.month).await?;
-        if is_there(&lines) || !is_there(&Slot::look(work.lake, &layout.invoices, work.month).await?) {
+        let head = publications::head(lake, &layout.invoices, month).await?;
+        let Some(invoices) = head.partition else { return Ok(()) };
+        let lines = Partition { location: generation_folder(&invoices).join(LINE_ITEMS_FOLDER), ..invoices };
+        let name = &layout.line_items.name;
+        let there = lake.catalog.get_partitions(name, std::slice::from_ref(&lines.values)).await?.pop().flatten();
+        if there.is_some_and(|there| there.location == lines.location) {
             return Ok(());
         }
-        if lines.publish(publication, &folder).await?.is_some() {
-            return Ok(());
-        }
+        lake.catalog.put_partitions(name, &[lines]).await?;
     }
 }
 

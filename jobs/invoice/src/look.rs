@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
-use meterlake_core::catalog::{Partition, PartitionFilter, required_table};
+use meterlake_core::catalog::{Partition, required_table};
 use meterlake_core::generation::Fingerprint;
 use meterlake_core::lake::Lake;
-use meterlake_core::layout::period_of_values;
 use meterlake_core::location::Location;
 use meterlake_core::period::{Day, Month, Period};
+use meterlake_core::publications::{self, Head};
 use meterlake_core::publish::Publication;
 use meterlake_core::slot::Slot;
 use meterlake_core::sql::SqlFile;
@@ -16,10 +16,8 @@ use serde::Serialize;
 
 use crate::plan_file::{PlanFile, meters};
 
-/// Where a generation keeps the Parquet files of the table `invoices`, below its folder.
-pub(crate) const INVOICES_FOLDER: &str = "tables/invoices";
-/// And those of `line_items`.
-pub(crate) const LINE_ITEMS_FOLDER: &str = "tables/line_items";
+pub(crate) use meterlake_core::layout::{INVOICES_FOLDER, LINE_ITEMS_FOLDER};
+
 /// The plan file that a generation was made with.
 pub(crate) const KEPT_PLANS: &str = "_plans.toml";
 /// What a generation was made from.
@@ -29,24 +27,28 @@ pub(crate) const KEPT_INPUTS: &str = "_inputs.json";
 pub(crate) const STATUS: &str = "status";
 pub(crate) const FINAL: &str = "final";
 pub(crate) const DRAFT: &str = "draft";
-/// On a final month: the later month that adjusts it and is final or being made final.
+/// On a final month: the later month that adjusts it and is final or being made final, and since when.
 pub(crate) const ADJUSTED_BY: &str = "adjusted_by";
+pub(crate) const ADJUSTED_SINCE: &str = "adjusted_since";
 
 /// A day of arrival that has usage.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ArrivalDay {
     pub(crate) day: Day,
-    /// The generation that was read; where no job published it, its folder.
+    /// The generation that is published.
     pub(crate) generation: String,
     #[serde(skip)]
     pub(crate) rows: u64,
+    #[serde(skip)]
+    head: Head,
 }
 
 /// A month whose invoices are final.
 #[derive(Debug, Clone)]
 pub(crate) struct FinalMonth {
     pub(crate) month: Month,
-    /// As the catalog has it.
+    /// The number of the entry that says so.
+    pub(crate) number: u64,
     pub(crate) partition: Partition,
     pub(crate) publication: Publication,
 }
@@ -79,7 +81,7 @@ pub(crate) struct Work<'a> {
     pub(crate) days: Vec<ArrivalDay>,
     /// The final months of the look-back and all later ones, this month not among them.
     pub(crate) finals: Vec<FinalMonth>,
-    pub(crate) slot: Slot<'a>,
+    pub(crate) slot: Slot<'a, Month>,
 }
 
 impl<'a> Work<'a> {
@@ -116,6 +118,12 @@ impl<'a> Work<'a> {
         self.days.iter().filter(move |one| one.day >= first)
     }
 
+    /// Whether the catalog still shows the days' generations, so that statements that ran meanwhile saw all of them.
+    pub(crate) async fn is_shown(&self) -> Result<bool> {
+        let days: Vec<(Day, Head)> = self.days.iter().map(|one| (one.day, one.head.clone())).collect();
+        publications::are_shown(self.lake, &self.lake.layout.usage_daily, &days).await
+    }
+
     /// A hash over everything that the invoices depend on.
     pub(crate) fn fingerprint(&self, status: &str, html: bool) -> String {
         let billing = &self.lake.config.billing;
@@ -143,20 +151,13 @@ pub(crate) fn first_arrival(month: Month) -> Day {
 }
 
 async fn arrival_days(lake: &Lake, first: Day) -> Result<Vec<ArrivalDay>> {
-    let years = PartitionFilter::default().and("year", first.numbers()[0].into(), i64::MAX);
-    let partitions = lake.catalog.partitions(&lake.layout.usage_daily.name, &years).await?;
-    let mut days: Vec<ArrivalDay> = partitions
-        .iter()
-        .filter_map(|partition| {
-            let day: Day = period_of_values(&partition.values).filter(|day| *day >= first)?;
-            let publication = Publication::of(partition);
-            let rows = publication.as_ref().map(|publication| publication.number("rows")).unwrap_or_default();
-            let generation = publication.map(|publication| publication.generation.to_string());
-            Some(ArrivalDay { day, generation: generation.unwrap_or_else(|| partition.location.to_string()), rows })
-        })
-        .collect();
-    days.sort_by_key(|one| one.day);
-    Ok(days)
+    let heads = publications::heads_since(lake, &lake.layout.usage_daily, Some(first)).await?;
+    let days = heads.into_iter().filter_map(|(day, head)| {
+        let publication = head.publication()?;
+        let (generation, rows) = (publication.generation.to_string(), publication.number("rows"));
+        Some(ArrivalDay { day, generation, rows, head })
+    });
+    Ok(days.collect())
 }
 
 /// The months that are final, from the look-back on, without `month` itself.
@@ -164,15 +165,10 @@ async fn finals(lake: &Lake, month: Month) -> Result<Vec<FinalMonth>> {
     let back =
         i32::try_from(lake.config.billing.adjust_months).context("the setting billing.adjust_months is too large")?;
     let earliest = month.offset(-back);
-    let years = PartitionFilter::default().and("year", earliest.numbers()[0].into(), i64::MAX);
-    let partitions = lake.catalog.partitions(&lake.layout.invoices.name, &years).await?;
-    let finals = partitions.into_iter().filter_map(|partition| {
-        let found: Month = period_of_values(&partition.values)?;
-        let publication = Publication::of(&partition).filter(is_final)?;
-        let counts = found >= earliest && found != month;
-        counts.then_some(FinalMonth { month: found, partition, publication })
+    let heads = publications::heads_since(lake, &lake.layout.invoices, Some(earliest)).await?;
+    let finals = heads.into_iter().filter(|(found, _)| *found != month).filter_map(|(month, head)| {
+        let publication = head.publication().filter(is_final)?;
+        Some(FinalMonth { month, number: head.number, partition: head.partition?, publication })
     });
-    let mut finals: Vec<FinalMonth> = finals.collect();
-    finals.sort_by_key(|one| one.month);
-    Ok(finals)
+    Ok(finals.collect())
 }

@@ -1,15 +1,19 @@
 //! What can be asked of `merge`, and the hours that it works on.
 
+use std::time::Instant;
+
 use anyhow::Result;
 use async_trait::async_trait;
+use meterlake_core::chain;
 use meterlake_core::lake::Lake;
 use meterlake_core::period::{Hour, Period};
+use meterlake_core::publications;
 use meterlake_core::publish::vacuum_staging;
 use meterlake_core::report::Status;
 use meterlake_core::run::{Context, Job, Output, Pace, each, selected_periods};
 use serde::Deserialize;
 
-use crate::job::{self, Options, Work, merge_hour, published};
+use crate::job::{self, Closed, Options, Work, head, merge_hour};
 use crate::report::Report;
 
 /// The job `merge`.
@@ -28,7 +32,7 @@ pub struct Args {
     /// The last hour of a range [default: the last complete one]
     #[arg(long, value_name = "HOUR")]
     pub to: Option<Hour>,
-    /// How many earlier hours are merged again if their files changed [default: 24]
+    /// How many earlier hours are merged too if they were never merged, or their files changed [default: 26]
     #[arg(long, value_name = "HOURS")]
     pub lookback: Option<u32>,
     /// Merge again even if nothing changed, or if files are gone that were counted
@@ -55,21 +59,23 @@ impl Job for MergeJob {
         }
         let (Some(first), Some(last)) = (hours.first().copied(), hours.last().copied()) else { return Ok(()) };
         // An earlier hour that fails must not keep the new ones from being merged; it is said at the end.
-        let failures = look_back(lake, first, lookback, context, output).await?;
-        let options = Options { force: args.force };
-        each::<Self, _, _>(hours, context, output, |hour| merge_hour(lake, hour, options)).await?;
-        carry_on(lake, last, context, output).await?;
+        let mut failures = look_back(lake, first, lookback, context, output).await?;
+        let options = Options { force: args.force, ..Options::default() };
+        let merged = each::<Self, _, _>(hours, context, output, |hour| merge_hour(lake, hour, options)).await;
+        failures.extend(carry_on(lake, last, context, output).await.err());
         vacuum_staging(lake).await?;
+        merged?;
         let count = failures.len();
         match failures.into_iter().next() {
             None => Ok(()),
-            Some(failure) => Err(failure.context(format!("{count} earlier hours could not be merged again"))),
+            Some(failure) => Err(failure.context(format!("{count} other hours could not be merged"))),
         }
     }
 }
 
-/// Merges those earlier hours again that were merged before and whose files or SQL changed since, or what the hour before
-/// them publishes: the oldest first, so that a change is carried on by one run.
+/// Merges those earlier hours, the oldest first, so that a change is carried on by one run: hours with files that were never
+/// merged, and those whose files changed since, or what the hour before them publishes. Where the SQL changed, only hours of the
+/// ordinary look-back are merged again.
 async fn look_back(
     lake: &Lake,
     first: Hour,
@@ -77,37 +83,50 @@ async fn look_back(
     context: &Context,
     output: &mut Output<Report>,
 ) -> Result<Vec<anyhow::Error>> {
-    let (mut missed, mut failures) = (Vec::new(), Vec::new());
-    let mut pace = Pace::new(context);
-    let earliest = first.offset(-i32::try_from(lookback).unwrap_or(i32::MAX));
-    let mut prior = published(lake, earliest.previous()).await?;
-    for hour in Hour::range(earliest, first.previous()) {
-        let work = Work::look(lake, hour, prior.as_ref()).await?;
-        if work.published().is_none() {
-            missed.extend((!work.inputs.objects.is_empty()).then_some(hour));
-        } else if !work.is_fresh() {
-            if !pace.has_time() {
-                tracing::warn!(%hour, "there is no time to look back further; the next run does");
-                break;
+    let mut failures = Vec::new();
+    // Half of the time is kept for the hours that were asked for.
+    let half = context.deadline.map(|deadline| {
+        let now = Instant::now();
+        now + deadline.saturating_duration_since(now) / 2
+    });
+    let mut pace = Pace::new(&Context { deadline: half, ..context.clone() });
+    let back = |hours: u32| first.offset(-i32::try_from(hours).unwrap_or(i32::MAX));
+    let (earliest, ordinary) = (back(lookback), back(lookback.min(lake.config.merge.lookback)));
+    let hours: Vec<Hour> = Hour::range(earliest.previous(), first.previous()).collect();
+    let mut heads = publications::heads(lake, &lake.layout.merged, &hours).await?;
+    for at in 1..hours.len() {
+        let hour = hours[at];
+        let is_stale = if hour >= ordinary {
+            let work = Work::look(lake, hour, heads[at - 1].clone()).await?;
+            match work.published() {
+                Some(_) => !work.is_fresh(),
+                // An hour without files is published as empty, where the one before it is published.
+                None => !work.inputs.objects.is_empty() || heads[at - 1].partition.is_some(),
             }
-            match merge_hour(lake, hour, Options::default()).await {
-                Ok(report) if report.status == Status::Unchanged => {}
-                Ok(report) => output.report(&report)?,
-                Err(error) => {
-                    tracing::warn!(%hour, "cannot be merged again: {error:#}");
-                    failures.push(error);
-                }
-            }
-            prior = published(lake, hour).await?;
+        } else if heads[at].partition.is_none() && heads[at - 1].partition.is_some() {
+            true
+        } else {
+            !chain::is_linked(&heads[at - 1], &heads[at])
+                || !chain::unsettled_objects(lake, hour, &heads[at]).await?.is_empty()
+        };
+        if !is_stale {
             continue;
         }
-        prior = work.published().cloned();
-    }
-    if let (Some(from), Some(to)) = (missed.first(), missed.last()) {
-        tracing::warn!(
-            hours = missed.len(),
-            "earlier hours have files and were never merged: run `merge --from {from} --to {to}`"
-        );
+        if !pace.has_time() {
+            tracing::warn!(%hour, "there is no time to look back further; the next run does");
+            break;
+        }
+        let options = Options { is_carried: hour < ordinary, ..Options::default() };
+        match merge_hour(lake, hour, options).await {
+            Ok(report) if report.status == Status::Unchanged => {}
+            Ok(report) => output.report(&report)?,
+            Err(error) if error.is::<Closed>() => tracing::warn!(%hour, "stays as it is published: {error:#}"),
+            Err(error) => {
+                tracing::warn!(%hour, "cannot be merged: {error:#}");
+                failures.push(error);
+            }
+        }
+        heads[at] = head(lake, hour).await?;
     }
     Ok(failures)
 }
@@ -118,20 +137,24 @@ async fn carry_on(lake: &Lake, last: Hour, context: &Context, output: &mut Outpu
     let mut pace = Pace::new(context);
     let mut hour = last.next();
     loop {
-        let prior = published(lake, hour.previous()).await?;
-        let work = Work::look(lake, hour, prior.as_ref()).await?;
-        if work.published().is_none() || work.is_fresh() {
+        let (prior, current) = (head(lake, hour.previous()).await?, head(lake, hour).await?);
+        if current.partition.is_none() || chain::is_linked(&prior, &current) {
             return Ok(());
         }
         if !pace.has_time() {
             tracing::warn!(%hour, "there is no time to merge the hours after this one again; the next run does");
             return Ok(());
         }
-        let report = merge_hour(lake, hour, Options::default()).await?;
-        if report.status == Status::Unchanged {
-            return Ok(());
+        let options = Options { is_carried: true, ..Options::default() };
+        match merge_hour(lake, hour, options).await {
+            Ok(report) if report.status == Status::Unchanged => return Ok(()),
+            Ok(report) => output.report(&report)?,
+            Err(error) if error.is::<Closed>() => {
+                tracing::warn!(%hour, "stays as it is published: {error:#}");
+                return Ok(());
+            }
+            Err(error) => return Err(error),
         }
-        output.report(&report)?;
         hour = hour.next();
     }
 }

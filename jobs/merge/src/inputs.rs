@@ -4,19 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
-use meterlake_core::generation::Fingerprint;
+use meterlake_core::chain::{self, MANIFEST};
+use meterlake_core::generation::{Fingerprint, Generation};
 use meterlake_core::lake::Lake;
 use meterlake_core::location::Location;
 use meterlake_core::period::Hour;
-use meterlake_core::publish::Publication;
 use meterlake_core::sql::SqlFile;
 use meterlake_core::store::{Object, visible_objects};
 use serde::{Deserialize, Serialize};
 
 use crate::objects::{Depth, Finding, look_at};
 
-/// The object in each generation that lists its inputs. The name hides it from query engines.
-const MANIFEST: &str = "_inputs.json";
 /// Objects that are looked at side by side.
 const AT_ONCE: usize = 16;
 /// Objects that a statement can leave out: Trino before 2023 reads all objects where a filter names 100 of them or more.
@@ -31,8 +29,7 @@ const SKIPPED_CLASSES: [&str; 2] = ["GLACIER", "DEEP_ARCHIVE"];
 pub(crate) struct Inputs {
     root: Location,
     pub(crate) objects: Vec<Object>,
-    /// `none`, if it publishes nothing.
-    prior: String,
+    pub(crate) prior: Option<Generation>,
     /// What two records on one line are.
     glued: &'static str,
 }
@@ -42,17 +39,21 @@ impl Inputs {
     ///
     /// # Errors
     /// The store failed.
-    pub(crate) async fn list(lake: &Lake, hour: Hour, prior: Option<&Publication>) -> Result<Self> {
+    pub(crate) async fn list(lake: &Lake, hour: Hour, prior: Option<Generation>) -> Result<Self> {
         let folder = lake.layout.raw.folder_of(hour);
         let objects = visible_objects(&*lake.store, &folder).await;
         let objects = objects.with_context(|| format!("cannot list the raw files of {hour}"))?;
-        let prior = prior.map_or_else(|| "none".to_owned(), |prior| prior.generation.to_string());
         Ok(Self { root: lake.layout.raw.folder.clone(), objects, prior, glued: lake.config.raw.glued.as_str() })
     }
 
     /// Bytes of the objects, as stored.
     pub(crate) fn bytes(&self) -> u64 {
         self.objects.iter().map(|object| object.size).sum()
+    }
+
+    /// A hash over the hour's own objects.
+    pub(crate) fn own_objects(&self) -> String {
+        chain::objects(&self.root, &self.objects)
     }
 
     /// A hash over the SQL and the hour's own objects.
@@ -62,7 +63,12 @@ impl Inputs {
 
     /// A hash over everything that the partition depends on.
     pub(crate) fn fingerprint(&self, sql: &SqlFile) -> String {
-        self.hash_own(sql).text("prior", &self.prior).finish()
+        self.hash_own(sql).text("prior", &self.before()).finish()
+    }
+
+    /// The generation that the hour before publishes, as it is noted.
+    pub(crate) fn before(&self) -> String {
+        chain::before(self.prior.as_ref())
     }
 
     fn hash_own(&self, sql: &SqlFile) -> Fingerprint {

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
-use meterlake_core::catalog::required_table;
+use meterlake_core::catalog::{Partition, required_table};
 use meterlake_core::engine::{Scan, StatementFailed};
 use meterlake_core::generation::{Fingerprint, Generation};
 use meterlake_core::kinds::{Kind, follow};
 use meterlake_core::lake::Lake;
+use meterlake_core::layout::period_values;
 use meterlake_core::location::Location;
 use meterlake_core::partitions;
 use meterlake_core::period::{Hour, Period};
+use meterlake_core::publications::{self, Head};
 use meterlake_core::publish::Publication;
 use meterlake_core::report::Status;
 use meterlake_core::run::Job;
@@ -22,7 +24,7 @@ use meterlake_core::store::{Object, visible_objects};
 use crate::args::MergeJob;
 use crate::inputs::{Inputs, Manifest};
 use crate::objects::{Depth, MAX_LINE_BYTES};
-use crate::publication::{Counts, has_silent_edit, is_equal, publication, report};
+use crate::publication::{Counts, has_silent_edit, is_equal, publication, renewed, report};
 use crate::report::Report;
 use crate::statements::{Kinds, Statements};
 
@@ -34,6 +36,9 @@ const NAMED: usize = 10;
 pub struct Options {
     /// Merge again even if nothing changed, or if files are gone that were counted.
     pub force: bool,
+    /// Only what the hour before publishes changed: if the same calls and copies come out, the published generation stays, though
+    /// the SQL may be another one now.
+    pub is_carried: bool,
 }
 
 /// Merges an hour, unless its published generation is made from the same inputs.
@@ -53,9 +58,15 @@ pub async fn merge_hour(lake: &Lake, hour: Hour, options: Options) -> Result<Rep
 /// What is published of an hour.
 ///
 /// # Errors
-/// The catalog failed.
-pub(crate) async fn published(lake: &Lake, hour: Hour) -> Result<Option<Publication>> {
-    Ok(Slot::look(lake, &lake.layout.merged, hour).await?.published)
+/// The store or the catalog failed.
+pub(crate) async fn head(lake: &Lake, hour: Hour) -> Result<Head> {
+    publications::head(lake, &lake.layout.merged, hour).await
+}
+
+/// The partition of an hour's copies. Each that is put has another mark.
+async fn copies(lake: &Lake, hour: Hour) -> Result<Option<Partition>> {
+    let values = [period_values(hour)];
+    Ok(lake.catalog.get_partitions(&lake.layout.copies.name, &values).await?.pop().flatten())
 }
 
 /// An hour, its inputs, and what is published of it.
@@ -63,8 +74,11 @@ pub(crate) struct Work<'a> {
     lake: &'a Lake,
     hour: Hour,
     sql: SqlFile,
+    /// What the hour before publishes, and the partition of its copies as the catalog shows it.
+    prior: Head,
+    prior_copies: Option<Partition>,
     pub(crate) inputs: Inputs,
-    slot: Slot<'a>,
+    slot: Slot<'a, Hour>,
 }
 
 /// `None`: the hour changed meanwhile and has to be looked at again.
@@ -72,14 +86,14 @@ async fn attempt(lake: &Lake, hour: Hour, options: Options) -> Result<Option<Rep
     require_tables(lake).await?;
     // The copies of the hour before are read beside its calls, so they must be of the same generation.
     follow(lake, &[hour.previous(), hour], false).await?;
-    let prior = published(lake, hour.previous()).await?;
+    let prior = head(lake, hour.previous()).await?;
     // List objects before registering the partition, so that the query sees at least what the fingerprint covers. An object
     // that arrives in between changes the next fingerprint.
-    let work = Work::look(lake, hour, prior.as_ref()).await?;
+    let work = Work::look(lake, hour, prior).await?;
     partitions::repair(lake, &lake.layout.lines, Some((hour, hour)), false).await?;
     match &work.slot.published {
         Some(published) if work.is_fresh() && !options.force => {
-            work.slot.vacuum(work.slot.current.as_ref()).await?;
+            work.slot.vacuum(None).await?;
             Ok(Some(report(hour, Status::Unchanged, published, Scan::default())))
         }
         _ => work.rebuild(options).await,
@@ -99,10 +113,12 @@ impl<'a> Work<'a> {
     ///
     /// # Errors
     /// The store or the catalog failed, or the SQL file is wrong.
-    pub(crate) async fn look(lake: &'a Lake, hour: Hour, prior: Option<&Publication>) -> Result<Self> {
-        let inputs = Inputs::list(lake, hour, prior).await?;
+    pub(crate) async fn look(lake: &'a Lake, hour: Hour, prior: Head) -> Result<Self> {
+        let generation = prior.publication().map(|published| published.generation);
+        let inputs = Inputs::list(lake, hour, generation).await?;
         let slot = Slot::look(lake, &lake.layout.merged, hour).await?;
-        Ok(Self { lake, hour, sql: lake.sql.query("merge_hour")?, inputs, slot })
+        let prior_copies = copies(lake, hour.previous()).await?;
+        Ok(Self { lake, hour, sql: lake.sql.query("merge_hour")?, prior, prior_copies, inputs, slot })
     }
 
     /// What is published of the hour.
@@ -117,7 +133,7 @@ impl<'a> Work<'a> {
 
     /// The manifest of the published generation; an empty one if there is none.
     async fn manifest(&self) -> Result<Manifest> {
-        match &self.slot.current {
+        match self.slot.current() {
             Some(current) => Manifest::read(self.lake, &Generation::folder_around(&current.location)).await,
             None => Ok(Manifest::default()),
         }
@@ -175,23 +191,23 @@ impl<'a> Work<'a> {
         self.tell(manifest, &counts);
 
         // Where only the hour before changed, and the same calls and copies come out, later steps need not run again.
-        if let (Some(current), Some(published)) = (&self.slot.current, self.published())
-            && is_equal(published, &self.sql, &self.inputs, &counts)
+        if let (Some(current), Some(published)) = (self.slot.current(), self.published())
+            && is_equal(published, &self.sql, &self.inputs, &counts, options.is_carried)
             && !options.force
         {
             draft.discard(self.lake).await;
             return self.renew(&current.location, published, manifest, scan).await;
         }
 
-        let publication = publication(&draft.generation, &self.sql, &self.inputs, &counts);
+        let publication = publication(&self.lake.clock, &draft.generation, &self.sql, &self.inputs, &counts);
         let calls = Kind::Call.folder(&draft.folder);
-        let Some(partition) = self.slot.publish(&publication, &calls).await? else {
+        let Some(head) = self.slot.publish(&publication, &calls).await? else {
             draft.discard(self.lake).await;
             return Ok(None);
         };
         follow(self.lake, &[self.hour], false).await?;
         draft.finish(self.lake).await?;
-        self.slot.vacuum(Some(&partition)).await?;
+        self.slot.vacuum(Some(&head)).await?;
         let status = if has_lines { Status::Published } else { Status::Empty };
         Ok(Some(report(self.hour, status, &publication, scan)))
     }
@@ -207,8 +223,11 @@ impl<'a> Work<'a> {
         let unreadable_objects = manifest.unreadable().count() as u64;
         let (mut counts, mut scan) = (Counts { unreadable_objects, ..Counts::default() }, Scan::default());
         if manifest.with_lines().next().is_some() {
-            let statements = Statements { lake: self.lake, hour: self.hour, draft, left_out };
+            let statements = self.statements(draft, left_out);
             let (rows, writing) = statements.write_rows(&self.sql).await?;
+            if !self.saw_the_hour_before().await? {
+                return Ok(None);
+            }
             let (lines, counting) = statements.count_lines().await?;
             // Engines take lines of different lengths. What one of them refuses, all leave out. A character has up to 4 bytes.
             if depth == Depth::Start && lines.longest.saturating_mul(4) > MAX_LINE_BYTES as u64 {
@@ -231,6 +250,14 @@ impl<'a> Work<'a> {
         counts.output_files = files.len() as u64;
         counts.output_bytes = files.iter().map(|file: &Object| file.size).sum();
         Ok(Some((counts, scan)))
+    }
+
+    /// Whether the catalog still shows what the hour before publishes, calls and copies alike, so that the statement saw them.
+    async fn saw_the_hour_before(&self) -> Result<bool> {
+        let before = self.hour.previous();
+        let calls = [(before, self.prior.clone())];
+        Ok(publications::are_shown(self.lake, &self.lake.layout.merged, &calls).await?
+            && copies(self.lake, before).await? == self.prior_copies)
     }
 
     /// Warns of what is published and is no call.
@@ -264,7 +291,12 @@ impl<'a> Work<'a> {
 
     /// Renders the statement without running it, for people.
     fn render(&self, draft: &Draft, left_out: &[String]) -> Result<String> {
-        Statements { lake: self.lake, hour: self.hour, draft, left_out }.render(&self.sql)
+        self.statements(draft, left_out).render(&self.sql)
+    }
+
+    fn statements<'s>(&'s self, draft: &'s Draft, left_out: &'s [String]) -> Statements<'s> {
+        let prior = self.inputs.prior.as_ref();
+        Statements { lake: self.lake, hour: self.hour, draft, left_out, prior }
     }
 
     /// Keeps the published generation and notes that it is made from the inputs of now.
@@ -276,9 +308,9 @@ impl<'a> Work<'a> {
         scan: Scan,
     ) -> Result<Option<Report>> {
         manifest.write(self.lake, &Generation::folder_around(calls)).await?;
-        let renewed = Publication { fingerprint: self.inputs.fingerprint(&self.sql), ..published.clone() };
-        let swapped = self.slot.publish(&renewed, calls).await?;
-        Ok(swapped.map(|_| report(self.hour, Status::Unchanged, &renewed, scan)))
+        let renewed = renewed(published, &self.sql, &self.inputs);
+        let published = self.slot.publish(&renewed, calls).await?;
+        Ok(published.map(|_| report(self.hour, Status::Unchanged, &renewed, scan)))
     }
 }
 
@@ -313,14 +345,21 @@ fn may_be_content(error: &anyhow::Error) -> bool {
     error.downcast_ref::<StatementFailed>().is_none_or(|failed| !failed.is_retryable)
 }
 
+/// An hour is closed: it cannot be built again from what it was made from.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{count} raw files that the published hour was made from are gone, such as {first}: put them back, or merge without them \
+     with --force"
+)]
+pub(crate) struct Closed {
+    count: usize,
+    first: String,
+}
+
 fn refuse_gone(gone: &[&str]) -> Result<()> {
     match gone.first() {
         None => Ok(()),
-        Some(first) => bail!(
-            "{} raw files that the published hour was made from are gone, such as {first}: put them back, or merge \
-             without them with --force",
-            gone.len()
-        ),
+        Some(first) => bail!(Closed { count: gone.len(), first: (*first).to_owned() }),
     }
 }
 
@@ -330,8 +369,8 @@ fn refuse_gone(gone: &[&str]) -> Result<()> {
 /// A table does not exist, or the store or catalog failed.
 pub(crate) async fn plan(lake: &Lake, hour: Hour) -> Result<(String, String)> {
     require_tables(lake).await?;
-    let prior = published(lake, hour.previous()).await?;
-    let work = Work::look(lake, hour, prior.as_ref()).await?;
+    let prior = head(lake, hour.previous()).await?;
+    let work = Work::look(lake, hour, prior).await?;
     let why = match work.published() {
         Some(_) if work.is_fresh() => "is unchanged; with --force it would run",
         Some(published) if published.sql != work.sql.label() => "would be merged again, because the SQL is a newer one",

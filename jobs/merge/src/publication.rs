@@ -1,7 +1,8 @@
 //! What `merge` notes with a partition, and the report that it gives back.
 
-use chrono::Utc;
 use meterlake_core::catalog::Parameters;
+use meterlake_core::chain::{BEFORE, OBJECTS};
+use meterlake_core::clock::Clock;
 use meterlake_core::engine::Scan;
 use meterlake_core::generation::Generation;
 use meterlake_core::kinds::Kind;
@@ -31,7 +32,13 @@ pub(crate) struct Counts {
 }
 
 /// What to note with a generation made from these inputs.
-pub(crate) fn publication(generation: &Generation, sql: &SqlFile, inputs: &Inputs, counts: &Counts) -> Publication {
+pub(crate) fn publication(
+    clock: &Clock,
+    generation: &Generation,
+    sql: &SqlFile,
+    inputs: &Inputs,
+    counts: &Counts,
+) -> Publication {
     let number = |key: &str, number: u64| (key.to_owned(), number.to_string());
     let Counts { kinds, .. } = counts;
     let notes = Parameters::from([
@@ -45,6 +52,8 @@ pub(crate) fn publication(generation: &Generation, sql: &SqlFile, inputs: &Input
         number("output_bytes", counts.output_bytes),
         number("source_files", inputs.objects.len() as u64),
         number("source_bytes", inputs.bytes()),
+        (BEFORE.to_owned(), inputs.before()),
+        (OBJECTS.to_owned(), inputs.own_objects()),
         (OWN_FINGERPRINT.to_owned(), inputs.own_fingerprint(sql)),
         (SQL_CHECKSUM.to_owned(), sql.checksum()),
         (KEY_SUMS.to_owned(), kinds.sums.clone()),
@@ -54,14 +63,39 @@ pub(crate) fn publication(generation: &Generation, sql: &SqlFile, inputs: &Input
         generation: generation.clone(),
         fingerprint: inputs.fingerprint(sql),
         sql: sql.label(),
-        published_at: Utc::now(),
+        published_at: clock.now(),
         notes,
     }
 }
 
-/// Whether a publication was made from the same own objects by the same SQL, and has the same calls and copies.
-pub(crate) fn is_equal(publication: &Publication, sql: &SqlFile, inputs: &Inputs, counts: &Counts) -> bool {
-    publication.notes.get(OWN_FINGERPRINT) == Some(&inputs.own_fingerprint(sql))
+/// The same generation, made from these inputs too. If it was made by other SQL, it still is: who looks for that finds it.
+pub(crate) fn renewed(publication: &Publication, sql: &SqlFile, inputs: &Inputs) -> Publication {
+    let mut renewed = publication.clone();
+    if is_by(publication, sql) {
+        renewed.fingerprint = inputs.fingerprint(sql);
+    }
+    renewed.notes.extend([(BEFORE.to_owned(), inputs.before()), (OBJECTS.to_owned(), inputs.own_objects())]);
+    renewed
+}
+
+fn is_by(publication: &Publication, sql: &SqlFile) -> bool {
+    publication.sql == sql.label() && publication.notes.get(SQL_CHECKSUM) == Some(&sql.checksum())
+}
+
+/// Whether a publication was made from the same own objects, by the same SQL or, where it is carried, by any, and has the same
+/// calls and copies.
+pub(crate) fn is_equal(
+    publication: &Publication,
+    sql: &SqlFile,
+    inputs: &Inputs,
+    counts: &Counts,
+    is_carried: bool,
+) -> bool {
+    let is_same = match is_carried {
+        true => publication.notes.get(OBJECTS) == Some(&inputs.own_objects()),
+        false => publication.notes.get(OWN_FINGERPRINT) == Some(&inputs.own_fingerprint(sql)),
+    };
+    is_same
         && publication.number(Kind::Call.note()) == counts.kinds.calls
         && publication.notes.get(KEY_SUMS) == Some(&counts.kinds.sums)
 }

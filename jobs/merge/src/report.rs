@@ -41,7 +41,7 @@ pub struct Report {
     pub output_bytes: u64,
     /// The published generation.
     pub generation: String,
-    /// The SQL that made it: `merge_hour@2+lines@1+apigateway@1`.
+    /// The SQL that made it: `merge_hour@2+lines@1+apigateway@1+published@1`.
     pub sql: String,
     /// What reading took in this run.
     #[serde(flatten)]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use chrono::TimeDelta;
 use meterlake_core::engine::{Scan, Statement};
+use meterlake_core::generation::Generation;
 use meterlake_core::lake::Lake;
 use meterlake_core::period::{Hour, Period};
 use meterlake_core::slot::Draft;
@@ -48,6 +49,8 @@ pub(crate) struct Statements<'a> {
     pub(crate) draft: &'a Draft,
     /// The raw objects to leave out, by their `"$path"`.
     pub(crate) left_out: &'a [String],
+    /// The generation that the hour before publishes.
+    pub(crate) prior: Option<&'a Generation>,
 }
 
 impl Statements<'_> {
@@ -64,6 +67,7 @@ impl Statements<'_> {
             ("location", (&self.draft.folder).into()),
             ("calls_table", (&layout.merged.name).into()),
             ("copies_table", (&layout.copies.name).into()),
+            ("generations", SqlValue::Texts(self.prior.iter().map(ToString::to_string).collect())),
             ("glued", self.lake.config.raw.glued.as_str().into()),
             ("latest_time", latest.format("%Y-%m-%d %H:%M:%S.000").to_string().as_str().into()),
         ]);

@@ -2,9 +2,13 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use meterlake_core::as_of::AsOf;
+use meterlake_core::catalog::Catalog;
 use meterlake_core::engine::{Rows, Statement};
 use meterlake_core::lake::Lake;
 use meterlake_core::run::{Context, Job, Output, WrongArguments};
@@ -23,6 +27,9 @@ pub struct Args {
     /// A file with the statement
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
+    /// Ask the lake as it was at this time, like 2023-02-03T02:00:00Z, as far as what was superseded since is kept
+    #[arg(long, value_name = "TIME")]
+    pub as_of: Option<DateTime<Utc>>,
 }
 
 /// The rows of a query, printed as a table.
@@ -69,8 +76,23 @@ impl Job for QueryJob {
         if context.dry_run {
             return output.plan("the query would run", &[sql]);
         }
-        output.report(&Report(run(lake, &sql).await?))
+        let rows = match args.as_of {
+            Some(time) => run(&as_of(lake, time).await?, &sql).await?,
+            None => run(lake, &sql).await?,
+        };
+        output.report(&Report(rows))
     }
+}
+
+/// The lake as it was.
+async fn as_of(lake: &Lake, time: DateTime<Utc>) -> Result<Lake> {
+    let catalog: Arc<dyn Catalog> = Arc::new(AsOf::new(lake, time).await?);
+    let Some(engine) = lake.engine.over(Arc::clone(&catalog)) else {
+        return Err(
+            WrongArguments("--as-of needs the embedded engine: Athena reads what is published now".to_owned()).into()
+        );
+    };
+    Ok(Lake { catalog, engine, ..lake.clone() })
 }
 
 /// Runs a query.

@@ -5,16 +5,19 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use async_trait::async_trait;
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use meterlake_core::catalog::{PartitionFilter, required_table};
+use meterlake_core::chain::unsettled_objects;
 use meterlake_core::engine::Statement;
 use meterlake_core::kinds::follow;
 use meterlake_core::lake::Lake;
 use meterlake_core::layout::period_of_values;
 use meterlake_core::partitions::{self, Repair};
 use meterlake_core::period::{Day, Hour, Month, Period};
-use meterlake_core::publish::{Vacuumed, vacuum_notes, vacuum_staging, vacuum_table};
+use meterlake_core::publications;
+use meterlake_core::publish::{Vacuumed, vacuum_staging, vacuum_table};
 use meterlake_core::run::{Context, Job, Output, WrongArguments, selected_periods};
 use serde::{Deserialize, Serialize};
 
@@ -31,13 +34,13 @@ pub struct Args {
     /// The last hour [default: the last complete one]
     #[arg(long, value_name = "HOUR")]
     pub to: Option<Hour>,
-    /// Look at every folder and every partition
+    /// Look at every folder and every partition; fail where raw files are counted by no hour, but for those that merge looks back at
     #[arg(long, conflicts_with_all = ["from", "to"])]
     pub full: bool,
     /// Run MSCK REPAIR TABLE on the raw tables, then mend what it registers twice
     #[arg(long)]
     pub msck: bool,
-    /// Also delete, in the whole lake, superseded and orphaned generations, staging tables, and old notes of runs
+    /// Also delete, in the whole lake, superseded and orphaned generations, and staging tables
     #[arg(long)]
     pub vacuum: bool,
 }
@@ -59,14 +62,14 @@ pub struct Report {
     pub mended: u64,
     /// Merged hours whose copies or malformed lines were not those of the published generation.
     pub followed: u64,
+    /// Hours, looked at with `--full`, that have raw files which no published hour counts.
+    pub unmerged: u64,
     /// Folders that are no partition, left as they are.
     pub ignored: u64,
     /// Generations deleted by `--vacuum`.
     pub vacuumed_generations: u64,
     /// Staging tables dropped by `--vacuum`.
     pub vacuumed_staging_tables: u64,
-    /// Notes deleted by `--vacuum` that runs kept of themselves below `.meterlake/`.
-    pub vacuumed_notes: u64,
 }
 
 impl fmt::Display for Report {
@@ -80,10 +83,12 @@ impl fmt::Display for Report {
         if self.followed > 0 {
             write!(f, "; {} merged hours put right", self.followed)?;
         }
+        if self.unmerged > 0 {
+            write!(f, "; {} hours have raw files that no published hour counts", self.unmerged)?;
+        }
         let (generations, tables) = (self.vacuumed_generations, self.vacuumed_staging_tables);
-        let notes = self.vacuumed_notes;
-        if generations + tables + notes > 0 {
-            write!(f, "; vacuumed {generations} generations, {tables} staging tables, {notes} notes")?;
+        if generations + tables > 0 {
+            write!(f, "; vacuumed {generations} generations, {tables} staging tables")?;
         }
         Ok(())
     }
@@ -103,7 +108,11 @@ impl Job for RepairJob {
             output.plan("repair would first run", &msck(lake).map(|statement| statement.sql))?;
         }
         let report = run(lake, range, args, context.dry_run).await?;
-        output.report(&report)
+        output.report(&report)?;
+        match report.unmerged {
+            0 => Ok(()),
+            count => bail!("{count} hours have raw files that no published hour counts: merge the hours named above"),
+        }
     }
 }
 
@@ -131,23 +140,48 @@ pub async fn run(lake: &Lake, range: Option<(Hour, Hour)>, args: &Args, dry_run:
         tracing::warn!(%hour, "this hour's folder was not registered once under its own values");
     }
     let followed = follow(lake, &merged_hours(lake, range).await?, dry_run).await?;
+    let unmerged = if args.full { unmerged(lake, &found.hours).await? } else { Vec::new() };
     let vacuumed = if args.vacuum && !dry_run { vacuum(lake).await? } else { Vacuumed::default() };
     // Both tables lie over the same folders; an hour that was wrong in one of them is mended, whatever it was in the other.
     let added: BTreeSet<Hour> = found.added.iter().chain(&lines.added).copied().collect();
     Ok(Report {
         job: RepairJob::NAME,
         period: range.map_or_else(|| "all".to_owned(), |(from, to)| format!("{from}/{to}")),
-        folders: found.folders,
+        folders: found.hours.len() as u64,
         added: added.difference(&mended).count() as u64,
         removed: found.removed.max(lines.removed),
         mended: mended.len() as u64,
         followed: followed.len() as u64,
+        unmerged: unmerged.len() as u64,
         ignored: found.ignored.len() as u64,
         vacuumed_generations: vacuumed.generations,
         vacuumed_staging_tables: vacuumed.staging_tables,
-        vacuumed_notes: vacuumed.notes,
     })
 }
+
+/// Those of some hours that have raw files which their published generation does not name, and each named in the log. The
+/// hours that `merge` looks back at anyhow are left out.
+async fn unmerged(lake: &Lake, hours: &[Hour]) -> Result<Vec<Hour>> {
+    let lookback = i32::try_from(lake.config.merge.lookback).unwrap_or(i32::MAX);
+    let last = Hour::last_complete(lake.clock.now()).offset(-lookback).previous();
+    let hours: Vec<Hour> = hours.iter().copied().filter(|hour| *hour <= last).collect();
+    let heads = publications::heads(lake, &lake.layout.merged, &hours).await?;
+    let looks = hours.into_iter().zip(heads).map(|(hour, head)| async move {
+        let objects = unsettled_objects(lake, hour, &head).await?;
+        if let Some(first) = objects.first() {
+            let (count, first) = (objects.len(), &first.location);
+            tracing::warn!(%hour, count, %first, "raw files that are not counted: run `merge --hour {hour}`");
+        }
+        anyhow::Ok((!objects.is_empty()).then_some(hour))
+    });
+    // Boxed, since the compiler cannot tell otherwise that these futures may be sent to another thread.
+    let looks: Vec<_> = looks.map(FutureExt::boxed).collect();
+    let found: Vec<Option<Hour>> = stream::iter(looks).buffered(AT_ONCE).try_collect().await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// Hours whose raw files are listed side by side.
+const AT_ONCE: usize = 16;
 
 /// The hours of a range, or all, that one of the tables which merge writes has a partition of.
 async fn merged_hours(lake: &Lake, range: Option<(Hour, Hour)>) -> Result<Vec<Hour>> {
@@ -155,8 +189,9 @@ async fn merged_hours(lake: &Lake, range: Option<(Hour, Hour)>) -> Result<Vec<Ho
         return Ok(Hour::range(from, to).collect());
     }
     let layout = &lake.layout;
-    let mut hours = BTreeSet::new();
-    for table in [&layout.merged, &layout.copies, &layout.malformed] {
+    let published = publications::heads_since::<Hour>(lake, &layout.merged, None).await?;
+    let mut hours: BTreeSet<Hour> = published.into_iter().map(|(hour, _)| hour).collect();
+    for table in [&layout.copies, &layout.malformed] {
         let partitions = lake.catalog.partitions(&table.name, &PartitionFilter::default()).await?;
         hours.extend(partitions.iter().filter_map(|partition| period_of_values::<Hour>(&partition.values)));
     }
@@ -170,8 +205,7 @@ async fn vacuum(lake: &Lake) -> Result<Vacuumed> {
     let daily = vacuum_table::<Day>(lake, &lake.layout.usage_daily, &[]).await?;
     let monthly = vacuum_table::<Month>(lake, &lake.layout.invoices, &[&lake.layout.line_items]).await?;
     let generations = merged.generations + daily.generations + monthly.generations;
-    let notes = vacuum_notes(lake).await?.notes;
-    Ok(Vacuumed { generations, staging_tables: staging.staging_tables, notes })
+    Ok(Vacuumed { generations, staging_tables: staging.staging_tables })
 }
 
 fn range(lake: &Lake, args: &Args, context: &Context) -> Result<Option<(Hour, Hour)>> {

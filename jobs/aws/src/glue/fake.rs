@@ -1,12 +1,9 @@
 //! Glue in memory, below the SDK: strict about its limits, and as unreliable as a test wants it.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use anyhow::Result;
-use async_trait::async_trait;
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_glue::config::http::{HttpRequest, HttpResponse};
@@ -15,7 +12,7 @@ use aws_sdk_glue::error::ConnectorError;
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
 use serde_json::{Value, json};
 
-use super::{Claims, GlueCatalog};
+use super::GlueCatalog;
 
 /// What goes wrong with one call.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -77,12 +74,11 @@ impl FakeGlue {
     }
 
     /// A catalog as a process of its own has it.
-    pub(super) fn catalog(&self, claims: &MemoryClaims) -> GlueCatalog {
-        let retry = RetryConfig::standard().with_initial_backoff(Duration::from_millis(1));
-        self.catalog_with(claims, retry)
+    pub(super) fn catalog(&self) -> GlueCatalog {
+        self.catalog_with(RetryConfig::standard().with_initial_backoff(Duration::from_millis(1)))
     }
 
-    pub(super) fn catalog_with(&self, claims: &MemoryClaims, retry: RetryConfig) -> GlueCatalog {
+    pub(super) fn catalog_with(&self, retry: RetryConfig) -> GlueCatalog {
         let connector = SharedHttpConnector::new(self.clone());
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -91,7 +87,7 @@ impl FakeGlue {
             .http_client(http_client_fn(move |_, _| connector.clone()))
             .retry_config(retry)
             .build();
-        GlueCatalog::new(&config, Arc::new(claims.clone()))
+        GlueCatalog::new(&config)
     }
 }
 
@@ -246,13 +242,6 @@ impl State {
                 let got: Vec<_> = asked.iter().filter_map(|key| Some(&there[at(there, &key["Values"])?])).collect();
                 return Ok(json!({"Partitions": got}));
             }
-            "CreatePartition" => {
-                let partition = input["PartitionInput"].clone();
-                if at(there, &partition["Values"]).is_some() {
-                    return exists("partition");
-                }
-                there.push(created(partition));
-            }
             "BatchCreatePartition" => {
                 for partition in items("PartitionInputList", 100)? {
                     match at(there, &partition["Values"]) {
@@ -336,47 +325,4 @@ fn passes(partition: &Value, keys: &[Value], expression: &str) -> Result<bool, (
         }
     }
     Ok(true)
-}
-
-/// Claims in memory.
-#[derive(Clone, Default)]
-pub(super) struct MemoryClaims(pub(super) Arc<Mutex<MemoryState>>);
-
-#[derive(Default)]
-pub(super) struct MemoryState {
-    pub(super) claims: BTreeMap<String, Vec<u8>>,
-    /// The next claim is made, but answered as if it had been there.
-    pub(super) is_asked_twice: bool,
-    pub(super) lists: u32,
-}
-
-impl fmt::Debug for MemoryClaims {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("claims")
-    }
-}
-
-#[async_trait]
-impl Claims for MemoryClaims {
-    async fn claim(&self, key: &str, content: &[u8]) -> Result<bool> {
-        tokio::task::yield_now().await;
-        let mut state = self.0.lock().unwrap();
-        if state.claims.contains_key(key) {
-            return Ok(false);
-        }
-        state.claims.insert(key.to_owned(), content.to_owned());
-        Ok(!std::mem::take(&mut state.is_asked_twice))
-    }
-
-    async fn read(&self, key: &str) -> Result<Option<Vec<u8>>> {
-        tokio::task::yield_now().await;
-        Ok(self.0.lock().unwrap().claims.get(key).cloned())
-    }
-
-    async fn list(&self, folder: &str) -> Result<Vec<String>> {
-        tokio::task::yield_now().await;
-        let mut state = self.0.lock().unwrap();
-        state.lists += 1;
-        Ok(state.claims.keys().filter(|key| key.starts_with(folder)).cloned().collect())
-    }
 }

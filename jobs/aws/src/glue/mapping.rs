@@ -6,66 +6,32 @@ use anyhow::{Context, Result};
 use aws_sdk_glue::error::BuildError;
 use aws_sdk_glue::types;
 use meterlake_core::catalog::{Column, Database, Parameters, Partition, StorageFormat, Table};
-use meterlake_core::generation::sha256;
 use meterlake_core::location::Location;
 use meterlake_core::names::{Name, TableName};
-use serde::{Deserialize, Serialize};
-
-/// The parameter that keeps a partition's revision.
-const REVISION: &str = "meterlake.revision";
 
 /// The parameter by which Hive tells tables that own their data from those that do not.
 const EXTERNAL: &str = "EXTERNAL";
 
-/// A partition as it was put into Glue once: the same content put there again is another revision.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Revision {
-    /// Its mark, which no other has.
-    pub(super) id: String,
-    /// The partition.
-    pub(super) partition: Partition,
+/// A partition as we see it.
+///
+/// # Errors
+/// Its location is none that a lake can have. To pass it over would be to lose its calls.
+pub(super) fn partition(found: types::Partition) -> Result<Partition> {
+    let values = found.values.unwrap_or_default();
+    let location = location(found.storage_descriptor.as_ref())
+        .with_context(|| format!("the partition {values:?} has no location in S3: drop it, or add it anew"))?;
+    Ok(Partition { values, location, parameters: parameters(found.parameters) })
 }
 
-impl Revision {
-    /// A new one.
-    pub(super) fn of(partition: &Partition) -> Self {
-        Self { id: format!("{:032x}", rand::random::<u128>()), partition: partition.clone() }
-    }
-
-    /// The one that a partition in Glue is.
-    ///
-    /// # Errors
-    /// Its location is none that a lake can have. To pass it over would be to lose its calls.
-    pub(super) fn read(found: types::Partition) -> Result<Self> {
-        let values = found.values.unwrap_or_default();
-        let location = location(found.storage_descriptor.as_ref())
-            .with_context(|| format!("the partition {values:?} has no location in S3: drop it, or add it anew"))?;
-        let mut parameters = parameters(found.parameters);
-        let id = parameters.remove(REVISION);
-        let partition = Partition { values, location, parameters };
-        let id = match id {
-            Some(id) => id,
-            // Somebody else wrote it, such as Athena. What is dropped and added again was created at another time.
-            None => {
-                let created = found.creation_time.map(|time| time.as_nanos());
-                sha256(serde_json::to_string(&(&partition, created.map(|nanos| nanos.to_string())))?.as_bytes())
-            }
-        };
-        Ok(Self { id, partition })
-    }
-
-    /// What Glue is told of it: read as its table is, but from its own location.
-    pub(super) fn input(&self, of_table: &types::StorageDescriptor) -> types::PartitionInput {
-        let Partition { values, location, parameters } = &self.partition;
-        let mut descriptor = of_table.clone();
-        descriptor.location = Some(folder(location));
-        types::PartitionInput::builder()
-            .set_values(Some(values.clone()))
-            .storage_descriptor(descriptor)
-            .set_parameters(Some(map(parameters)))
-            .parameters(REVISION, &self.id)
-            .build()
-    }
+/// What Glue is told of a partition: read as its table is, but from its own location.
+pub(super) fn partition_input(partition: &Partition, of_table: &types::StorageDescriptor) -> types::PartitionInput {
+    let mut descriptor = of_table.clone();
+    descriptor.location = Some(folder(&partition.location));
+    types::PartitionInput::builder()
+        .set_values(Some(partition.values.clone()))
+        .storage_descriptor(descriptor)
+        .set_parameters(Some(map(&partition.parameters)))
+        .build()
 }
 
 /// A table as we see it; `None` for what is none to us: a view, or a table whose objects do not lie in one folder.

@@ -1,45 +1,35 @@
 //! The catalog of a lake on S3: AWS Glue, which Athena reads too.
-//!
-//! Glue can do all that [`Catalog`] asks but one thing: put a partition in place of another only if that is still what
-//! is there. How that is done all the same, `swap` describes.
-
-use std::sync::Arc;
 
 use anyhow::Result;
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_glue::Client;
-use meterlake_core::catalog::{Catalog, Database, Partition, PartitionFilter, Swap, Table};
+use meterlake_core::catalog::{Catalog, Database, Partition, PartitionFilter, Table};
 use meterlake_core::names::{Name, TableName};
 
 mod batches;
 mod calls;
-mod claims;
 mod expression;
 #[cfg(test)]
 mod fake;
 mod mapping;
 mod partitions;
-mod swap;
 #[cfg(test)]
-mod swap_tests;
+mod publication_tests;
 mod tables;
 #[cfg(test)]
 mod tests;
 
-pub use claims::{Claims, S3Claims};
-
 /// The tables and partitions that AWS Glue keeps. Any number of processes may use them at once.
 pub struct GlueCatalog {
     client: Client,
-    claims: Arc<dyn Claims>,
 }
 
 impl GlueCatalog {
-    /// The catalog of an account and region. All that write to one lake must share their claims.
+    /// The catalog of an account and region.
     #[must_use]
-    pub fn new(config: &SdkConfig, claims: Arc<dyn Claims>) -> Self {
-        Self { client: Client::new(config), claims }
+    pub fn new(config: &SdkConfig) -> Self {
+        Self { client: Client::new(config) }
     }
 }
 
@@ -89,20 +79,11 @@ impl Catalog for GlueCatalog {
         self.add(table, partitions).await
     }
 
-    async fn swap_partition(
-        &self,
-        table: &TableName,
-        partition: &Partition,
-        expected: Option<&Partition>,
-    ) -> Result<Swap> {
-        self.swap(table, partition, expected).await
+    async fn put_partitions(&self, table: &TableName, partitions: &[Partition]) -> Result<()> {
+        self.put(table, partitions).await
     }
 
     async fn drop_partitions(&self, table: &TableName, values: &[Vec<String>]) -> Result<usize> {
         self.drop(table, values).await
-    }
-
-    async fn vacuum(&self) -> Result<u64> {
-        self.claims.vacuum().await
     }
 }

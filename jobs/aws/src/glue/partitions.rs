@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use aws_sdk_glue::types;
 use futures::{StreamExt, TryStreamExt, stream};
 use meterlake_core::catalog::{Partition, PartitionFilter, Table};
@@ -12,7 +12,7 @@ use super::GlueCatalog;
 use super::batches::{Failure, Item, in_batches};
 use super::calls::{CallError, Called, EXISTS, MISSING, NO_FILTER, UNKNOWN, Unless};
 use super::expression::expression;
-use super::mapping::Revision;
+use super::mapping::{partition, partition_input};
 use super::tables::Found;
 
 const MOST_CREATED: usize = 100;
@@ -22,6 +22,8 @@ const MOST_GOT: usize = 1_000;
 const MOST_LISTED: i32 = 1_000;
 /// Calls for one partition that are under way together.
 const AT_ONCE: usize = 8;
+/// How often partitions are registered that others drop meanwhile.
+const ATTEMPTS: u32 = 5;
 
 impl GlueCatalog {
     pub(super) async fn list(&self, name: &TableName, filter: &PartitionFilter) -> Result<Vec<Partition>> {
@@ -41,9 +43,7 @@ impl GlueCatalog {
             found => found?,
         };
         let matching = found.into_iter().filter(|partition| filter.matches(keys, partition.values()));
-        let found = matching.map(Revision::read).collect::<Result<Vec<_>>>()?;
-        let mut partitions: Vec<Partition> =
-            self.caught_up(&table, found).await?.into_iter().map(|revision| revision.partition).collect();
+        let mut partitions = matching.map(partition).collect::<Result<Vec<Partition>>>()?;
         partitions.sort_by_cached_key(|partition| sortable(&partition.values));
         Ok(partitions)
     }
@@ -70,13 +70,12 @@ impl GlueCatalog {
     pub(super) async fn get(&self, name: &TableName, values: &[Vec<String>]) -> Result<Vec<Option<Partition>>> {
         let table = self.required_table(name).await?;
         let found = self.find(&table, values).await?;
-        let newest = self.caught_up(&table, found).await?;
-        let newest: HashMap<_, _> = newest.iter().map(|found| (&found.partition.values, &found.partition)).collect();
-        Ok(values.iter().map(|values| newest.get(values).copied().cloned()).collect())
+        let found: HashMap<_, _> = found.iter().map(|found| (&found.values, found)).collect();
+        Ok(values.iter().map(|values| found.get(values).copied().cloned()).collect())
     }
 
-    /// The partitions with these values as Glue has them.
-    pub(super) async fn find(&self, table: &Found, values: &[Vec<String>]) -> Result<Vec<Revision>> {
+    /// The partitions with these values, in any order.
+    async fn find(&self, table: &Found, values: &[Vec<String>]) -> Result<Vec<Partition>> {
         let name = &table.table.name;
         let possible = possible(&table.table, values);
         let mut found = Vec::new();
@@ -90,7 +89,7 @@ impl GlueCatalog {
                 let answer = call.send().await.called("BatchGetPartition", name)?;
                 let got = answer.partitions.unwrap_or_default();
                 let is_stuck = got.is_empty();
-                found.extend(got.into_iter().map(Revision::read).collect::<Result<Vec<_>>>()?);
+                found.extend(got.into_iter().map(partition).collect::<Result<Vec<_>>>()?);
                 asked = answer.unprocessed_keys.unwrap_or_default().into_iter().map(|key| key.values).collect();
                 if is_stuck {
                     break;
@@ -104,21 +103,28 @@ impl GlueCatalog {
         Ok(found)
     }
 
-    async fn find_one(&self, name: &TableName, values: Vec<String>) -> Result<Option<Revision>> {
+    async fn find_one(&self, name: &TableName, values: Vec<String>) -> Result<Option<Partition>> {
         let call = self.client.get_partition().database_name(name.database.as_str());
         let call = call.table_name(name.table.as_str()).set_partition_values(Some(values));
         let answer = call.send().await.called("GetPartition", name).unless(MISSING)?;
-        answer.and_then(|answer| answer.partition).map(Revision::read).transpose()
+        answer.and_then(|answer| answer.partition).map(partition).transpose()
     }
 
     pub(super) async fn add(&self, name: &TableName, partitions: &[Partition]) -> Result<usize> {
         let table = self.required_table(name).await?;
+        let (distinct, were_there) = self.create(&table, partitions).await?;
+        Ok(distinct - were_there.len())
+    }
+
+    /// Creates partitions. Gives how many there are, each counted once, and the values of those that were there before.
+    async fn create(&self, table: &Found, partitions: &[Partition]) -> Result<(usize, HashSet<Vec<String>>)> {
+        let name = &table.table.name;
         let mut seen = HashSet::new();
         let mut inputs = Vec::new();
         for partition in partitions {
             check_values(&table.table, partition)?;
             if seen.insert(&partition.values) {
-                inputs.push(Revision::of(partition).input(&table.descriptor()));
+                inputs.push(partition_input(partition, &table.descriptor()));
             }
         }
         let were_there = in_batches(&inputs, MOST_CREATED, EXISTS, |inputs| async {
@@ -126,18 +132,36 @@ impl GlueCatalog {
             let call = call.table_name(name.table.as_str()).set_partition_input_list(Some(inputs));
             Ok(failures(call.send().await.called("BatchCreatePartition", name)?.errors))
         });
-        Ok(inputs.len() - were_there.await?.len())
+        Ok((inputs.len(), were_there.await?))
     }
 
-    /// Puts revisions in place of what is there. Returns the values of partitions that are not there.
-    pub(super) async fn put(&self, table: &Found, revisions: &[Revision]) -> Result<HashSet<Vec<String>>> {
+    /// Registers partitions in place of what is there. One that is dropped meanwhile is created again.
+    pub(super) async fn put(&self, name: &TableName, partitions: &[Partition]) -> Result<()> {
+        let table = self.required_table(name).await?;
+        let mut left = partitions.to_vec();
+        for _ in 0..ATTEMPTS {
+            let (_, were_there) = self.create(&table, &left).await?;
+            left.retain(|partition| were_there.contains(&partition.values));
+            let gone = self.update(&table, &left).await?;
+            left.retain(|partition| gone.contains(&partition.values));
+            if left.is_empty() {
+                return Ok(());
+            }
+        }
+        bail!(
+            "partitions of {name} are dropped again and again while they are registered, such as {:?}",
+            left[0].values
+        )
+    }
+
+    /// Updates partitions. Gives the values of those that are not there.
+    async fn update(&self, table: &Found, partitions: &[Partition]) -> Result<HashSet<Vec<String>>> {
         let name = &table.table.name;
         let of_table = table.descriptor();
-        let entries = revisions.iter().map(|revision| {
-            let input = revision.input(&of_table);
-            let values = Some(revision.partition.values.clone());
-            let entry = types::BatchUpdatePartitionRequestEntry::builder().set_partition_value_list(values);
-            entry.partition_input(input).build()
+        let entries = partitions.iter().map(|partition| {
+            let entry = types::BatchUpdatePartitionRequestEntry::builder();
+            let entry = entry.set_partition_value_list(Some(partition.values.clone()));
+            entry.partition_input(partition_input(partition, &of_table)).build()
         });
         let entries = entries.collect::<Result<Vec<_>, _>>()?;
         in_batches(&entries, MOST_UPDATED, MISSING, |entries| async {
@@ -196,7 +220,7 @@ fn value_lists(values: &[Vec<String>]) -> Result<Vec<types::PartitionValueList>>
     Ok(values.iter().map(list).collect::<Result<_, _>>()?)
 }
 
-pub(super) fn check_values(table: &Table, partition: &Partition) -> Result<()> {
+fn check_values(table: &Table, partition: &Partition) -> Result<()> {
     let keys: Vec<_> = table.partition_keys.iter().map(|key| key.name.as_str()).collect();
     ensure!(
         partition.values.len() == keys.len(),

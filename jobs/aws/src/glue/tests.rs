@@ -1,20 +1,20 @@
 //! What Glue is told and what it answers: its limits, its pages, its failures.
 
 use aws_sdk_glue::types;
-use meterlake_core::catalog::{Catalog, Column, Partition, PartitionFilter, StorageFormat, Swap, Table};
+use meterlake_core::catalog::{Catalog, Column, Partition, PartitionFilter, StorageFormat, Table};
 use meterlake_core::names::{Name, TableName};
 use serde_json::json;
 
-use super::fake::{FakeGlue, Fault, MemoryClaims};
+use super::fake::{FakeGlue, Fault};
 use super::{GlueCatalog, mapping};
 
 /// A new Glue with the table `metering.raw`, keyed by year, month, day and hour.
-pub(super) async fn lake() -> (FakeGlue, MemoryClaims, GlueCatalog) {
-    let (glue, claims) = (FakeGlue::default(), MemoryClaims::default());
-    let catalog = glue.catalog(&claims);
+pub(super) async fn lake() -> (FakeGlue, GlueCatalog) {
+    let glue = FakeGlue::default();
+    let catalog = glue.catalog();
     assert!(catalog.create_database(&name("metering")).await.unwrap());
     assert!(catalog.create_table(&table("raw")).await.unwrap());
-    (glue, claims, catalog)
+    (glue, catalog)
 }
 
 pub(super) fn raw() -> TableName {
@@ -25,10 +25,6 @@ pub(super) fn partition<const N: usize>(values: [&str; N], run: &str) -> Partiti
     let location = format!("s3://lake/사용자 'x'/{}/run={run}", values.join("/")).parse().unwrap();
     let parameters = [("fingerprint".to_owned(), format!("\"{run}\""))].into();
     Partition { values: values.map(str::to_owned).to_vec(), location, parameters }
-}
-
-pub(super) fn values<const M: usize>(all: [[&str; 4]; M]) -> Vec<Vec<String>> {
-    all.map(|values| values.map(str::to_owned).to_vec()).to_vec()
 }
 
 pub(super) fn error<T: std::fmt::Debug>(result: anyhow::Result<T>) -> String {
@@ -75,7 +71,7 @@ fn sizes(glue: &FakeGlue, operation: &str, list: &str) -> Vec<usize> {
 
 #[tokio::test]
 async fn a_table_is_an_external_table_and_comes_back_as_it_was_created() {
-    let (glue, _, catalog) = lake().await;
+    let (glue, catalog) = lake().await;
     assert_eq!(catalog.table(&raw()).await.unwrap(), Some(table("raw")));
     let told = glue.state().tables["metering.raw"].clone();
     assert_eq!(told["TableType"], "EXTERNAL_TABLE");
@@ -92,7 +88,7 @@ async fn a_table_is_an_external_table_and_comes_back_as_it_was_created() {
 
 #[tokio::test]
 async fn an_update_of_a_table_keeps_what_only_glue_knows() {
-    let (glue, _, catalog) = lake().await;
+    let (glue, catalog) = lake().await;
     {
         let mut state = glue.state();
         let told = state.tables.get_mut("metering.raw").unwrap();
@@ -128,7 +124,7 @@ async fn an_update_of_a_table_keeps_what_only_glue_knows() {
 
 #[tokio::test]
 async fn what_others_keep_in_glue_is_passed_over() {
-    let (glue, _, catalog) = lake().await;
+    let (glue, catalog) = lake().await;
     for (name, definition) in [
         ("a_view", json!({"TableType": "VIRTUAL_VIEW", "StorageDescriptor": {"Location": "s3://lake/x"}})),
         ("bare", json!({})),
@@ -158,7 +154,7 @@ async fn what_others_keep_in_glue_is_passed_over() {
 
 #[tokio::test]
 async fn a_database_keeps_its_other_parameters_and_what_only_glue_knows() {
-    let (glue, claims, catalog) = lake().await;
+    let (glue, catalog) = lake().await;
     let metering = name("metering");
     glue.state().databases.get_mut("metering").unwrap()["Description"] = json!("usage");
     for (key, value) in [("V001", "a"), ("V002", "b"), ("V001", "\"c\"")] {
@@ -167,7 +163,7 @@ async fn a_database_keeps_its_other_parameters_and_what_only_glue_knows() {
     let database = catalog.database(&metering).await.unwrap().unwrap();
     assert_eq!(database.parameters, [("V001", "\"c\""), ("V002", "b")].map(|(k, v)| (k.into(), v.into())).into());
     assert_eq!(glue.state().databases["metering"]["Description"], "usage");
-    assert!(!glue.catalog(&claims).create_database(&metering).await.unwrap());
+    assert!(!glue.catalog().create_database(&metering).await.unwrap());
     assert_eq!(catalog.database(&name("other")).await.unwrap(), None);
     assert!(error(catalog.set_database_parameter(&name("other"), "k", "v").await).contains("database other"));
 
@@ -182,7 +178,7 @@ async fn a_database_keeps_its_other_parameters_and_what_only_glue_knows() {
 
 #[tokio::test]
 async fn partitions_go_in_batches_that_glue_takes_and_come_back_in_pages() {
-    let (glue, _, catalog) = lake().await;
+    let (glue, catalog) = lake().await;
     let hours: Vec<_> = (0..2_345).map(hour).collect();
     let shuffled: Vec<_> = (0..2_345).map(|n| hours[n * 7919 % 2_345].clone()).collect();
     assert_eq!(catalog.add_partitions(&raw(), &shuffled).await.unwrap(), 2_345);
@@ -207,7 +203,7 @@ async fn partitions_go_in_batches_that_glue_takes_and_come_back_in_pages() {
 
 #[tokio::test]
 async fn keys_that_glue_leaves_unanswered_are_asked_for_again() {
-    let (glue, _, catalog) = lake().await;
+    let (glue, catalog) = lake().await;
     let hours: Vec<_> = (0..5).map(hour).collect();
     catalog.add_partitions(&raw(), &hours).await.unwrap();
     glue.fault("BatchGetPartition", Fault::AnswerFirst);
@@ -220,7 +216,7 @@ async fn keys_that_glue_leaves_unanswered_are_asked_for_again() {
 
 #[tokio::test]
 async fn a_failed_item_of_a_batch_is_tried_again_or_named() {
-    let (glue, _, catalog) = lake().await;
+    let (glue, catalog) = lake().await;
     glue.fault("BatchCreatePartition", Fault::FailFirst("InternalServiceException"));
     assert_eq!(catalog.add_partitions(&raw(), &[hour(0), hour(1), hour(2)]).await.unwrap(), 3);
     assert_eq!(sizes(&glue, "BatchCreatePartition", "PartitionInputList"), [3, 1]);
@@ -240,7 +236,7 @@ async fn a_failed_item_of_a_batch_is_tried_again_or_named() {
 
 #[tokio::test]
 async fn a_filter_goes_to_glue_and_is_done_here_where_glue_cannot() {
-    let (glue, _, catalog) = lake().await;
+    let (glue, catalog) = lake().await;
     let padded = partition(["2020", "01", "01", "06"], "a");
     catalog.add_partitions(&raw(), &[padded.clone(), hour(6), hour(7), hour(700)]).await.unwrap();
     let january = everything().and("year", 2020, 2020).and("month", 1, 1).and("hour", 0, 6);
@@ -262,7 +258,7 @@ async fn a_filter_goes_to_glue_and_is_done_here_where_glue_cannot() {
 
 #[tokio::test]
 async fn a_catalog_without_batched_deletes_deletes_one_by_one() {
-    let (glue, _, catalog) = lake().await;
+    let (glue, catalog) = lake().await;
     catalog.add_partitions(&raw(), &[hour(0), hour(1), hour(2)]).await.unwrap();
     glue.fault("BatchDeletePartition", Fault::Refuse("InvalidAction"));
     let dropped = [hour(0), hour(1), hour(9)].map(|hour| hour.values);
@@ -272,13 +268,13 @@ async fn a_catalog_without_batched_deletes_deletes_one_by_one() {
 
 #[tokio::test]
 async fn a_partition_is_read_as_its_table_is() {
-    let (glue, _, catalog) = lake().await;
-    assert_eq!(catalog.swap_partition(&raw(), &hour(0), None).await.unwrap(), Swap::Done);
+    let (glue, catalog) = lake().await;
+    catalog.put_partitions(&raw(), &[hour(0)]).await.unwrap();
     let mut wider = table("raw");
     wider.columns.push(Column { name: "more".to_owned(), data_type: "bigint".to_owned(), comment: None });
     catalog.update_table(&wider).await.unwrap();
     let next = Partition { location: "s3://lake/next".parse().unwrap(), ..hour(0) };
-    assert_eq!(catalog.swap_partition(&raw(), &next, Some(&hour(0))).await.unwrap(), Swap::Done);
+    catalog.put_partitions(&raw(), &[next]).await.unwrap();
 
     let state = glue.state();
     let (of_table, of_partition) = (&state.tables["metering.raw"], &state.partitions["metering.raw"][0]);
@@ -290,7 +286,7 @@ async fn a_partition_is_read_as_its_table_is() {
 
 #[tokio::test]
 async fn a_partition_that_lies_nowhere_is_an_error_and_not_passed_over() {
-    let (glue, _, catalog) = lake().await;
+    let (glue, catalog) = lake().await;
     let nowhere = json!({"Values": ["2020", "1", "1", "1"], "StorageDescriptor": {}});
     glue.state().partitions.insert("metering.raw".to_owned(), vec![nowhere]);
     let error = error(catalog.partitions(&raw(), &everything()).await);
@@ -299,10 +295,10 @@ async fn a_partition_that_lies_nowhere_is_an_error_and_not_passed_over() {
 
 #[tokio::test]
 async fn values_that_do_not_fit_the_keys_and_tables_that_are_missing_are_named() {
-    let (_, _, catalog) = lake().await;
+    let (_, catalog) = lake().await;
     let bad = partition(["2023", "1", "31"], "a");
     let keys = "[\"year\", \"month\", \"day\", \"hour\"]";
-    assert!(error(catalog.swap_partition(&raw(), &bad, None).await).contains(keys));
+    assert!(error(catalog.put_partitions(&raw(), std::slice::from_ref(&bad)).await).contains(keys));
     assert!(error(catalog.add_partitions(&raw(), &[hour(0), bad]).await).contains("[\"2023\", \"1\", \"31\"]"));
     assert_eq!(catalog.partitions(&raw(), &everything()).await.unwrap(), []);
 
@@ -311,7 +307,7 @@ async fn values_that_do_not_fit_the_keys_and_tables_that_are_missing_are_named()
         error(catalog.partitions(&none, &everything()).await),
         error(catalog.get_partitions(&none, &[]).await),
         error(catalog.add_partitions(&none, &[]).await),
-        error(catalog.swap_partition(&none, &hour(0), None).await),
+        error(catalog.put_partitions(&none, &[hour(0)]).await),
         error(catalog.drop_partitions(&none, &[]).await),
     ] {
         assert!(error.contains("the table metering.none does not exist") && error.contains("--bin tables"), "{error}");
@@ -320,7 +316,7 @@ async fn values_that_do_not_fit_the_keys_and_tables_that_are_missing_are_named()
 
 #[tokio::test]
 async fn a_throttled_call_is_tried_again_and_an_error_says_what_failed() {
-    let (glue, _, catalog) = lake().await;
+    let (glue, catalog) = lake().await;
     glue.fault("GetTable", Fault::Refuse("ThrottlingException"));
     assert!(catalog.table(&raw()).await.unwrap().is_some());
     glue.fault("GetTable", Fault::Refuse("AccessDeniedException"));
@@ -333,14 +329,33 @@ async fn a_throttled_call_is_tried_again_and_an_error_says_what_failed() {
 }
 
 #[test]
-fn a_partition_and_its_revision_go_to_glue_and_back() {
-    let revision = mapping::Revision::of(&hour(5));
-    let input = revision.input(&types::StorageDescriptor::builder().build());
+fn a_partition_goes_to_glue_and_back() {
+    let input = mapping::partition_input(&hour(5), &types::StorageDescriptor::builder().build());
     let found = types::Partition::builder()
         .set_values(input.values)
         .set_storage_descriptor(input.storage_descriptor)
         .set_parameters(input.parameters)
         .build();
-    assert_eq!(mapping::Revision::read(found).unwrap(), revision);
-    assert_ne!(mapping::Revision::of(&hour(5)).id, revision.id);
+    assert_eq!(mapping::partition(found).unwrap(), hour(5));
+}
+
+#[tokio::test]
+async fn partitions_take_the_place_of_others_whoever_is_there() {
+    let (glue, catalog) = lake().await;
+    let hours: Vec<_> = (0..250).map(hour).collect();
+    catalog.add_partitions(&raw(), &hours[..150]).await.unwrap();
+    let moved: Vec<_> =
+        hours.iter().map(|hour| Partition { location: hour.location.join("moved"), ..hour.clone() }).collect();
+    // An update whose answer is lost is done again, which does no harm.
+    glue.fault("BatchUpdatePartition", Fault::Lose);
+    catalog.put_partitions(&raw(), &moved).await.unwrap();
+    assert_eq!(catalog.partitions(&raw(), &everything()).await.unwrap(), moved);
+    assert_eq!(sizes(&glue, "BatchUpdatePartition", "Entries"), [100, 100, 50]);
+
+    // One that is dropped between the two calls is created again.
+    glue.fault("BatchUpdatePartition", Fault::FailFirst("EntityNotFoundException"));
+    glue.state().partitions.get_mut("metering.raw").unwrap().truncate(1);
+    let error = catalog.put_partitions(&raw(), &hours[..1]).await;
+    assert!(error.is_ok(), "{error:?}");
+    assert_eq!(catalog.partitions(&raw(), &everything()).await.unwrap(), hours[..1]);
 }

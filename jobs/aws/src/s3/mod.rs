@@ -88,26 +88,6 @@ impl S3Store {
         )
     }
 
-    /// Deletes the objects below a folder that are of this age; gives how many.
-    ///
-    /// # Errors
-    /// S3 failed; some may be deleted.
-    pub async fn delete_older(&self, folder: &Location, age: Duration) -> Result<u64> {
-        let (bucket, key) = bucket_and_key(folder)?;
-        let mut pages = self.client.list_objects_v2().bucket(bucket).prefix(prefix(key)).into_paginator().send();
-        let mut deleted = 0;
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| failed(error, format_args!("cannot list {folder}")))?;
-            let old = page.contents().iter().filter(|found| age.is_zero() || is_older(found.last_modified(), age));
-            let keys: Vec<String> = old.filter_map(|found| found.key().map(str::to_owned)).collect();
-            for batch in keys.chunks(KEYS_PER_DELETE) {
-                self.delete(bucket, batch).await?;
-                deleted += batch.len() as u64;
-            }
-        }
-        Ok(deleted)
-    }
-
     /// Gives up an upload and the parts it has.
     async fn abort(&self, bucket: &str, upload: &MultipartUpload) -> Result<()> {
         let (Some(key), Some(id)) = (upload.key(), upload.upload_id()) else { return Ok(()) };
@@ -208,7 +188,16 @@ impl Store for S3Store {
     }
 
     async fn delete_folder(&self, folder: &Location) -> Result<()> {
-        self.delete_older(folder, Duration::ZERO).await.map(drop)
+        let (bucket, key) = bucket_and_key(folder)?;
+        let mut pages = self.client.list_objects_v2().bucket(bucket).prefix(prefix(key)).into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| failed(error, format_args!("cannot list {folder}")))?;
+            let keys: Vec<String> = page.contents().iter().filter_map(|found| found.key().map(str::to_owned)).collect();
+            for batch in keys.chunks(KEYS_PER_DELETE) {
+                self.delete(bucket, batch).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn persist(&self, _folder: &Location) -> Result<()> {

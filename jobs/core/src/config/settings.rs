@@ -148,7 +148,7 @@ pub struct AthenaConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MergeConfig {
-    /// How many earlier hours are looked at again.
+    /// How many earlier hours are looked at again. Firehose tries for 24, after up to 15 minutes of buffering.
     pub lookback: u32,
 }
 
@@ -161,11 +161,11 @@ pub struct RepairConfig {
 }
 
 /// Settings of the job `aggregate`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AggregateConfig {
-    /// How many earlier days are looked at again.
-    pub lookback: u32,
+    /// How many earlier days are looked at again. `None`: as far back as invoice adjusts.
+    pub lookback: Option<u32>,
 }
 
 /// What billing goes by.
@@ -280,19 +280,13 @@ impl Default for AthenaConfig {
 
 impl Default for MergeConfig {
     fn default() -> Self {
-        Self { lookback: 24 }
+        Self { lookback: 26 }
     }
 }
 
 impl Default for RepairConfig {
     fn default() -> Self {
         Self { hours: 48 }
-    }
-}
-
-impl Default for AggregateConfig {
-    fn default() -> Self {
-        Self { lookback: 35 }
     }
 }
 

@@ -8,11 +8,11 @@ use serde_json::json;
 use super::{Context, Job, Output, Progress};
 use crate::period::Period;
 
-/// Works on each period in turn and reports it. Where the next one is likely to take longer than there is time, it stops
-/// before it, and the output says which arguments go on.
+/// Works on each period in turn and reports it. One that fails stops no other. Where the next one is likely to take longer than
+/// there is time, it stops before it, and the output says which arguments go on.
 ///
 /// # Errors
-/// The first of `work`, after which no further period is worked on.
+/// The first of `work`; the log names the others.
 pub async fn each<J: Job, P: Period, F: Future<Output = Result<J::Report>> + Send>(
     periods: Vec<P>,
     context: &Context,
@@ -22,17 +22,23 @@ pub async fn each<J: Job, P: Period, F: Future<Output = Result<J::Report>> + Sen
     let Some(last) = periods.last().copied() else { return Ok(()) };
     let progress = Progress::new(periods.len());
     let mut pace = Pace::new(context);
+    let mut first_failure = None;
     for period in periods {
         if !pace.has_time() {
             tracing::warn!(from = %period, to = %last, "there is no time for more: go on from here");
             let go_on = json!({ "from": period.to_string(), "to": last.to_string() });
-            return output.stop(json!({ "job": J::NAME, "status": "stopped", "go_on": go_on }));
+            output.stop(json!({ "job": J::NAME, "status": "stopped", "go_on": go_on }))?;
+            break;
         }
         progress.working_on(&period);
-        output.report(&work(period).await?)?;
+        match work(period).await {
+            Ok(report) => output.report(&report)?,
+            Err(error) if first_failure.is_none() => first_failure = Some(error),
+            Err(error) => tracing::error!("{error:#}"),
+        }
         progress.step();
     }
-    Ok(())
+    first_failure.map_or(Ok(()), Err)
 }
 
 /// Tells whether there is time for one more piece of work, by how long those before it took.

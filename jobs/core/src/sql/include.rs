@@ -22,7 +22,10 @@ pub(super) fn expand(
         let (path, after) =
             after.split_once(END).context("an include is written {% include \"sources/lines.sql\" %}")?;
         let included = read(path).with_context(|| format!("it includes {path}"))?;
-        includes.push(check(&included, header).with_context(|| format!("it includes {path}, which is wrong"))?);
+        let label = check(&included, header).with_context(|| format!("it includes {path}, which is wrong"))?;
+        if !includes.contains(&label) {
+            includes.push(label);
+        }
         expanded.push_str(before);
         expanded.push_str(&included);
         rest = after;
@@ -69,6 +72,8 @@ mod tests {
         let sql = file.render_one(&SqlValues::from([("n", 7_i64.into())])).unwrap();
         assert_eq!(sql.split_whitespace().collect::<Vec<_>>().join(" "), "SELECT * FROM ( SELECT 7)");
         assert_eq!(file.label(), "q@2+part@3");
+        let twice = parse(&OUTER.replace("{% include", "{% include \"sources/part.sql\" %} {% include"), PART).unwrap();
+        assert_eq!(twice.label(), "q@2+part@3");
         let edited = parse(OUTER, &PART.replace("{{ n }}", "{{ n }} + 1")).unwrap();
         assert_ne!(file.checksum(), edited.checksum());
     }

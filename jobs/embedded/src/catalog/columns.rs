@@ -22,7 +22,7 @@ impl<T: DeserializeOwned> FromSql for Json<T> {
     }
 }
 
-/// A name or a location, stored as it is printed and checked when it is read.
+/// A name, stored as it is printed and checked when it is read.
 pub(super) struct Text<T>(pub(super) T);
 
 impl<T: TryFrom<String, Error = anyhow::Error>> FromSql for Text<T> {

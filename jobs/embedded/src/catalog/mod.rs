@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 use async_trait::async_trait;
-use meterlake_core::catalog::{Catalog, Database, Partition, PartitionFilter, Swap, Table};
+use meterlake_core::catalog::{Catalog, Database, Partition, PartitionFilter, Table};
+use meterlake_core::location::Location;
 use meterlake_core::names::{Name, TableName};
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -15,16 +16,21 @@ mod columns;
 #[cfg(test)]
 mod concurrency_tests;
 mod partitions;
+mod places;
 mod schema;
 mod tables;
 #[cfg(test)]
 mod tests;
+
+use places::Db;
 
 /// The catalog in `<lake>/.meterlake/catalog.sqlite`. Clones share one connection; any number of processes may have
 /// the same lake open. Each call is one transaction, so a process killed at any point leaves all of a call or nothing.
 #[derive(Debug, Clone)]
 pub struct SqliteCatalog {
     file: Arc<Path>,
+    /// The lake's folder. What lies in it is stored relative to it.
+    lake: Location,
     connection: Arc<Mutex<Connection>>,
 }
 
@@ -37,19 +43,17 @@ impl SqliteCatalog {
         ensure!(lake.is_dir(), "there is no lake folder {}: create it, or correct --lake", lake.display());
         let file = catalog_file(lake)?;
         let connection = schema::connect(&file)?;
-        Ok(Self { file: file.into(), connection: Arc::new(Mutex::new(connection)) })
+        let lake = Location::from_path(lake)?;
+        Ok(Self { file: file.into(), lake, connection: Arc::new(Mutex::new(connection)) })
     }
 
     /// A transaction that sees one state of the catalog, and waits for nobody.
-    async fn read<T: Send + 'static>(&self, work: impl FnOnce(&Connection) -> Result<T> + Send + 'static) -> Result<T> {
+    async fn read<T: Send + 'static>(&self, work: impl FnOnce(&Db<'_>) -> Result<T> + Send + 'static) -> Result<T> {
         self.transaction(TransactionBehavior::Deferred, "read", work).await
     }
 
     /// A transaction that has the catalog to itself from its start: what it reads is still so when it writes.
-    async fn write<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
+    async fn write<T: Send + 'static>(&self, work: impl FnOnce(&Db<'_>) -> Result<T> + Send + 'static) -> Result<T> {
         self.transaction(TransactionBehavior::Immediate, "write", work).await
     }
 
@@ -57,14 +61,14 @@ impl SqliteCatalog {
         &self,
         behavior: TransactionBehavior,
         verb: &'static str,
-        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+        work: impl FnOnce(&Db<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let Self { file, connection } = self.clone();
+        let Self { file, lake, connection } = self.clone();
         let run = move || {
             // A call that panicked has rolled its transaction back, so the connection is as good as before.
             let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
             let transaction = connection.transaction_with_behavior(behavior)?;
-            let answer = work(&transaction)?;
+            let answer = work(&Db { connection: &transaction, lake: &lake })?;
             transaction.commit()?;
             Ok(answer)
         };
@@ -146,14 +150,9 @@ impl Catalog for SqliteCatalog {
         self.write(move |db| partitions::add(db, &table, &partitions)).await
     }
 
-    async fn swap_partition(
-        &self,
-        table: &TableName,
-        partition: &Partition,
-        expected: Option<&Partition>,
-    ) -> Result<Swap> {
-        let (table, partition, expected) = (table.clone(), partition.clone(), expected.cloned());
-        self.write(move |db| partitions::swap(db, &table, &partition, expected.as_ref())).await
+    async fn put_partitions(&self, table: &TableName, partitions: &[Partition]) -> Result<()> {
+        let (table, partitions) = (table.clone(), partitions.to_vec());
+        self.write(move |db| partitions::put(db, &table, &partitions)).await
     }
 
     async fn drop_partitions(&self, table: &TableName, values: &[Vec<String>]) -> Result<usize> {

@@ -1,18 +1,19 @@
 //! Partitions, as rows.
 
 use anyhow::{Result, ensure};
-use meterlake_core::catalog::{Column, Partition, PartitionFilter, Swap, Table};
+use meterlake_core::catalog::{Column, Parameters, Partition, PartitionFilter, Table};
 use meterlake_core::names::TableName;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use rusqlite::{OptionalExtension, Row, params, params_from_iter};
 
-use super::columns::{Json, Text};
+use super::columns::Json;
+use super::places::Db;
 use super::tables;
 
 /// As many keys as the schema has columns `k1`, `k2`, …
 pub(super) const MOST_KEYS: usize = 8;
 
-pub(super) fn list(db: &Connection, table: &TableName, filter: &PartitionFilter) -> Result<Vec<Partition>> {
+pub(super) fn list(db: &Db<'_>, table: &TableName, filter: &PartitionFilter) -> Result<Vec<Partition>> {
     let keys = tables::required(db, table)?.partition_keys;
     let Some((conditions, bounds)) = conditions(&keys, filter) else { return Ok(Vec::new()) };
     let mut query = db.prepare_cached(&format!(
@@ -21,8 +22,8 @@ pub(super) fn list(db: &Connection, table: &TableName, filter: &PartitionFilter)
          ORDER BY k1, k2, k3, k4, k5, k6, k7, k8, key_values"
     ))?;
     let of_table = [&table.database, &table.table].map(|name| Value::Text(name.to_string()));
-    let partitions = query.query_map(params_from_iter(of_table.into_iter().chain(bounds)), partition)?;
-    Ok(partitions.collect::<Result<_, _>>()?)
+    let rows = query.query_map(params_from_iter(of_table.into_iter().chain(bounds)), row)?;
+    rows.map(|row| partition(db, row?)).collect()
 }
 
 /// The filter in SQL and its parameters; `None` where a range is of no key of the table, which no partition passes.
@@ -43,12 +44,12 @@ fn conditions(keys: &[Column], filter: &PartitionFilter) -> Option<(String, Vec<
     Some((conditions, bounds))
 }
 
-pub(super) fn get(db: &Connection, table: &TableName, values: &[Vec<String>]) -> Result<Vec<Option<Partition>>> {
+pub(super) fn get(db: &Db<'_>, table: &TableName, values: &[Vec<String>]) -> Result<Vec<Option<Partition>>> {
     tables::required(db, table)?;
     values.iter().map(|values| find(db, table, values)).collect()
 }
 
-pub(super) fn add(db: &Connection, table: &TableName, partitions: &[Partition]) -> Result<usize> {
+pub(super) fn add(db: &Db<'_>, table: &TableName, partitions: &[Partition]) -> Result<usize> {
     let definition = tables::required(db, table)?;
     let mut added = 0;
     for partition in partitions {
@@ -58,31 +59,18 @@ pub(super) fn add(db: &Connection, table: &TableName, partitions: &[Partition]) 
     Ok(added)
 }
 
-pub(super) fn swap(
-    db: &Connection,
-    table: &TableName,
-    partition: &Partition,
-    expected: Option<&Partition>,
-) -> Result<Swap> {
-    check_values(&tables::required(db, table)?, partition)?;
-    // It would be a conflict for ever, and a caller that tries again would never end.
-    ensure!(
-        expected.is_none_or(|expected| expected.values == partition.values),
-        "a partition of {table} cannot change its values to {:?}: drop it and add another",
-        partition.values,
-    );
-    let stored = find(db, table, &partition.values)?;
-    if stored.as_ref() != expected {
-        return Ok(Swap::Conflict);
+pub(super) fn put(db: &Db<'_>, table: &TableName, partitions: &[Partition]) -> Result<()> {
+    let definition = tables::required(db, table)?;
+    for partition in partitions {
+        check_values(&definition, partition)?;
+        if insert(db, table, partition)? == 0 {
+            update(db, table, partition)?;
+        }
     }
-    match stored {
-        Some(_) => update(db, table, partition)?,
-        None => insert(db, table, partition)?,
-    };
-    Ok(Swap::Done)
+    Ok(())
 }
 
-pub(super) fn drop(db: &Connection, table: &TableName, values: &[Vec<String>]) -> Result<usize> {
+pub(super) fn drop(db: &Db<'_>, table: &TableName, values: &[Vec<String>]) -> Result<usize> {
     tables::required(db, table)?;
     let sql = "DELETE FROM partitions WHERE database_name = ? AND table_name = ? AND key_values = ?";
     let mut delete = db.prepare_cached(sql)?;
@@ -94,38 +82,38 @@ pub(super) fn drop(db: &Connection, table: &TableName, values: &[Vec<String>]) -
 }
 
 /// Whether the table has a partition.
-pub(super) fn any(db: &Connection, table: &TableName) -> Result<bool> {
+pub(super) fn any(db: &Db<'_>, table: &TableName) -> Result<bool> {
     let mut query = db.prepare_cached("SELECT 1 FROM partitions WHERE database_name = ? AND table_name = ? LIMIT 1")?;
     Ok(query.exists([table.database.as_str(), table.table.as_str()])?)
 }
 
-fn find(db: &Connection, table: &TableName, values: &[String]) -> Result<Option<Partition>> {
+fn find(db: &Db<'_>, table: &TableName, values: &[String]) -> Result<Option<Partition>> {
     let mut query = db.prepare_cached(
         "SELECT key_values, location, parameters FROM partitions \
          WHERE database_name = ? AND table_name = ? AND key_values = ?",
     )?;
     let of_partition = params![table.database.as_str(), table.table.as_str(), Json(values)];
-    Ok(query.query_row(of_partition, partition).optional()?)
+    query.query_row(of_partition, row).optional()?.map(|row| partition(db, row)).transpose()
 }
 
 /// 1, or 0 if a partition with these values is there, which then stays as it is.
-fn insert(db: &Connection, table: &TableName, partition: &Partition) -> Result<usize> {
+fn insert(db: &Db<'_>, table: &TableName, partition: &Partition) -> Result<usize> {
     let mut insert = db.prepare_cached(
         "INSERT INTO partitions (database_name, table_name, key_values, location, parameters, \
          k1, k2, k3, k4, k5, k6, k7, k8) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
     )?;
     let [k1, k2, k3, k4, k5, k6, k7, k8] = sortable(&partition.values);
-    let (location, parameters) = (partition.location.as_str(), Json(&partition.parameters));
+    let (location, parameters) = (db.stored(&partition.location), Json(&partition.parameters));
     let (database, table, values) = (table.database.as_str(), table.table.as_str(), Json(&partition.values));
     Ok(insert.execute(params![database, table, values, location, parameters, k1, k2, k3, k4, k5, k6, k7, k8])?)
 }
 
-fn update(db: &Connection, table: &TableName, partition: &Partition) -> Result<usize> {
+fn update(db: &Db<'_>, table: &TableName, partition: &Partition) -> Result<usize> {
     let mut update = db.prepare_cached(
         "UPDATE partitions SET location = ?, parameters = ? \
          WHERE database_name = ? AND table_name = ? AND key_values = ?",
     )?;
-    let (location, parameters) = (partition.location.as_str(), Json(&partition.parameters));
+    let (location, parameters) = (db.stored(&partition.location), Json(&partition.parameters));
     let (database, table, values) = (table.database.as_str(), table.table.as_str(), Json(&partition.values));
     Ok(update.execute(params![location, parameters, database, table, values])?)
 }
@@ -138,9 +126,16 @@ fn sortable(values: &[String]) -> [Value; MOST_KEYS] {
     })
 }
 
-fn partition(row: &Row<'_>) -> rusqlite::Result<Partition> {
-    let (Json(values), Text(location), Json(parameters)) = (row.get(0)?, row.get(1)?, row.get(2)?);
-    Ok(Partition { values, location, parameters })
+/// Values, location and parameters as they are stored.
+type Stored = (Vec<String>, String, Parameters);
+
+fn row(row: &Row<'_>) -> rusqlite::Result<Stored> {
+    let (Json(values), location, Json(parameters)) = (row.get(0)?, row.get(1)?, row.get(2)?);
+    Ok((values, location, parameters))
+}
+
+fn partition(db: &Db<'_>, (values, location, parameters): Stored) -> Result<Partition> {
+    Ok(Partition { values, location: db.found(&location)?, parameters })
 }
 
 fn check_values(table: &Table, partition: &Partition) -> Result<()> {

@@ -117,7 +117,7 @@ async fn a_table_that_is_missing_is_named_with_the_way_to_create_it() {
         error(catalog.partitions(&none, &everything()).await),
         error(catalog.get_partitions(&none, &[]).await),
         error(catalog.add_partitions(&none, &[]).await),
-        error(catalog.swap_partition(&none, &hour, None).await),
+        error(catalog.put_partitions(&none, std::slice::from_ref(&hour)).await),
         error(catalog.drop_partitions(&none, &[]).await),
     ] {
         assert!(error.contains("the table metering.none does not exist") && error.contains("--bin tables"), "{error}");
@@ -144,9 +144,8 @@ async fn partitions_are_added_once_and_found_in_the_order_asked() {
 async fn a_partition_has_one_value_for_each_key_or_none_of_the_call_is_added() {
     let (_folder, catalog) = lake().await;
     let (good, bad) = (partition(["2023", "1", "31", "6"], "a"), partition(["2023", "1", "31"], "a"));
-    assert!(
-        error(catalog.swap_partition(&raw(), &bad, None).await).contains("[\"year\", \"month\", \"day\", \"hour\"]")
-    );
+    let put = catalog.put_partitions(&raw(), &[good.clone(), bad.clone()]).await;
+    assert!(error(put).contains("[\"year\", \"month\", \"day\", \"hour\"]"));
     assert!(error(catalog.add_partitions(&raw(), &[good, bad]).await).contains("[\"2023\", \"1\", \"31\"]"));
     assert_eq!(values(&catalog, &everything()).await, [""; 0]);
 }
@@ -206,21 +205,13 @@ async fn a_day_is_found_among_twenty_thousand_hours() {
 }
 
 #[tokio::test]
-async fn a_swap_happens_only_in_place_of_what_was_expected() {
+async fn partitions_take_the_place_of_others() {
     let (_folder, catalog) = lake().await;
-    let [first, second, third] = ["1", "2", "3"].map(|run| partition(["2023", "1", "31", "6"], run));
-    let swap = async |to: &Partition, from| catalog.swap_partition(&raw(), to, from).await.unwrap();
-    assert_eq!(swap(&first, Some(&second)).await, Swap::Conflict);
-    assert_eq!(swap(&first, None).await, Swap::Done);
-    assert_eq!(swap(&second, None).await, Swap::Conflict);
-    assert_eq!(swap(&second, Some(&first)).await, Swap::Done);
-    assert_eq!(swap(&third, Some(&first)).await, Swap::Conflict);
-    let other_parameters = Partition { parameters: Default::default(), ..second.clone() };
-    assert_eq!(swap(&third, Some(&other_parameters)).await, Swap::Conflict);
-    assert_eq!(catalog.partitions(&raw(), &everything()).await.unwrap(), std::slice::from_ref(&second));
-
-    let moved = partition(["2023", "01", "31", "6"], "2");
-    assert!(error(catalog.swap_partition(&raw(), &moved, Some(&second)).await).contains("cannot change its values"));
+    let [first, second] = ["1", "2"].map(|run| partition(["2023", "1", "31", "6"], run));
+    let other = partition(["2023", "1", "31", "7"], "1");
+    catalog.put_partitions(&raw(), std::slice::from_ref(&first)).await.unwrap();
+    catalog.put_partitions(&raw(), &[first, other.clone(), second.clone()]).await.unwrap();
+    assert_eq!(catalog.partitions(&raw(), &everything()).await.unwrap(), [second, other]);
 }
 
 #[tokio::test]
@@ -232,6 +223,32 @@ async fn what_was_written_is_there_after_opening_again() {
     let catalog = SqliteCatalog::open(folder.path()).unwrap();
     assert_eq!(catalog.table(&raw()).await.unwrap(), Some(table("raw")));
     assert_eq!(catalog.partitions(&raw(), &everything()).await.unwrap(), [hour]);
+}
+
+#[tokio::test]
+async fn a_lake_that_was_moved_is_read_where_it_is() {
+    let parent = tempfile::tempdir().unwrap();
+    let [here, there] = ["here", "there"].map(|name| parent.path().join(name));
+    std::fs::create_dir(&here).unwrap();
+    let catalog = SqliteCatalog::open(&here).unwrap();
+    let root = |path: &Path| Location::from_path(path).unwrap();
+    let inside = |lake: &Path, table: &Table| Table { location: root(lake).join("json-data"), ..table.clone() };
+    let hour = |lake: &Path| Partition {
+        location: root(lake).join("json-data/사용자"),
+        ..partition(["1", "1", "1", "1"], "a")
+    };
+    let outside = partition(["1", "1", "1", "2"], "a");
+    catalog.create_database(&name("metering")).await.unwrap();
+    catalog.create_table(&inside(&here, &table("raw"))).await.unwrap();
+    catalog.create_table(&Table { location: root(&here), ..table("lake") }).await.unwrap();
+    catalog.put_partitions(&raw(), &[hour(&here), outside.clone()]).await.unwrap();
+    drop(catalog);
+    std::fs::rename(&here, &there).unwrap();
+
+    let catalog = SqliteCatalog::open(&there).unwrap();
+    assert_eq!(catalog.table(&raw()).await.unwrap(), Some(inside(&there, &table("raw"))));
+    assert_eq!(catalog.table(&table("lake").name).await.unwrap().unwrap().location, root(&there));
+    assert_eq!(catalog.partitions(&raw(), &everything()).await.unwrap(), [hour(&there), outside]);
 }
 
 #[tokio::test]

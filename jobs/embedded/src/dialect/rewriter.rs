@@ -229,9 +229,7 @@ fn rewrite_expr(expr: Expr) -> Result<Expr> {
             Expr::Like { negated, any: false, expr, pattern, escape_char: None }
         }
         // An array of one needs no copy of it.
-        Expr::Array(Array { mut elem, .. }) if elem.len() == 1 && !is_null(&elem[0]) => {
-            call("array_of", elem.drain(..).collect())
-        }
+        Expr::Array(Array { elem, .. }) if elem.len() == 1 && !is_null(&elem[0]) => call("array_of", elem),
         // Whether a text is JSON can be said without keeping what it holds.
         Expr::IsNotNull(value) => match text_tried(&value) {
             Some(text) => call("is_json", vec![text]),

@@ -92,12 +92,12 @@ mod tests {
     #[test]
     fn an_array_of_one_holds_it() {
         assert_eq!(
-            answer("SELECT ARRAY[x] FROM (VALUES 'a text of more than twelve bytes') AS t(x)"),
+            answer("SELECT ARRAY[x] FROM (VALUES ('a text of more than twelve bytes')) AS t(x)"),
             "[a text of more than twelve bytes]"
         );
         assert_eq!(answer("SELECT cardinality(ARRAY[CAST(NULL AS varchar)])"), "1");
-        assert_eq!(answer("SELECT ARRAY[ARRAY[x]] FROM (VALUES 1.5) AS t(x)"), "[[1.5]]");
-        assert_eq!(answer("SELECT ARRAY[1] || ARRAY[x] FROM (VALUES 2) AS t(x)"), "[1, 2]");
+        assert_eq!(answer("SELECT ARRAY[ARRAY[x]] FROM (VALUES (1.5)) AS t(x)"), "[[1.5]]");
+        assert_eq!(answer("SELECT ARRAY[1] || ARRAY[x] FROM (VALUES (2)) AS t(x)"), "[1, 2]");
     }
 
     #[test]

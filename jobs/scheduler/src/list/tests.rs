@@ -23,10 +23,14 @@ fn fired(schedules: &Schedules, from: &str, count: usize) -> Vec<String> {
 fn the_list_that_is_built_in_is_sound_and_has_all_jobs() {
     let schedules = Schedules::built_in().unwrap();
     let names: Vec<&str> = schedules.entries.iter().map(|entry| entry.name.as_str()).collect();
-    assert_eq!(names, ["merge", "repair", "aggregate", "invoice-draft", "invoice-final", "vacuum"]);
+    assert_eq!(
+        names,
+        ["merge", "repair", "aggregate", "invoice-draft", "invoice-final", "vacuum", "merge-late", "repair-full",]
+    );
     assert_eq!(schedules.jobs().len(), JOBS.len());
     assert_eq!(schedules.entries[4].args, *json!({"finalize": true}).as_object().unwrap());
     assert_eq!(schedules.entries[5].flags(), ["--vacuum"]);
+    assert_eq!(schedules.entries[6].flags(), ["--lookback=960"]);
 }
 
 #[test]

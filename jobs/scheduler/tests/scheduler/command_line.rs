@@ -34,10 +34,10 @@ fn next_says_what_each_firing_works_on() {
         shown,
         [
             "2023-02-01T00:10:00Z merge 2023-01-31T23",
+            "2023-02-01T00:25:00Z merge-late 2023-01-31T23",
             "2023-02-01T00:40:00Z repair 2023-01-30T00/2023-02-01T00",
             "2023-02-01T01:10:00Z merge 2023-02-01T00",
             "2023-02-01T01:30:00Z aggregate 2023-01-31",
-            "2023-02-01T02:10:00Z merge 2023-02-01T01",
         ]
     );
     let output = scheduler(folder.path(), &["next", "200", "--from", "2023-02-01"]);

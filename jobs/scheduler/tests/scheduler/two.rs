@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use meterlake_scheduler::book::Book;
+use meterlake_core::log::{Entry, Log};
+use meterlake_scheduler::book::{Book, JobNotes};
 use meterlake_scheduler::run::run;
 use tokio::time::{Instant, sleep};
 
@@ -100,11 +101,10 @@ async fn a_scheduler_that_lost_its_lease_ends_its_job() {
     let steal = async {
         until(async || fixture.log().len() == 1).await;
         // As if this machine had been asleep for longer than its lease.
-        let notes = fixture.lake.catalog.partitions(thief.table(), &Default::default()).await.unwrap();
-        let mut stolen = notes[0].clone();
-        stolen.parameters.insert("lease.until".to_owned(), "2000-01-01T00:00:00Z".to_owned());
-        let asleep = fixture.lake.catalog.swap_partition(thief.table(), &stolen, Some(&notes[0])).await.unwrap();
-        assert_eq!(asleep, meterlake_core::catalog::Swap::Done);
+        let log = Log::new(&fixture.lake.store, fixture.lake.config.lake.join(".meterlake/firings/merge"));
+        let mut last: Entry<JobNotes> = log.last_after(0).await.unwrap().unwrap();
+        last.content.lease.as_mut().unwrap().until = "2000-01-01T00:00:00Z".parse().unwrap();
+        assert!(log.append(last.number, &last.content).await.unwrap());
         thief.take_job("merge").await.unwrap();
         until(async || fixture.log().len() == 2).await;
         sleep(Duration::from_millis(500)).await;

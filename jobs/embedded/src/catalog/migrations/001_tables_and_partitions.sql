@@ -1,4 +1,5 @@
 -- What Glue's Data Catalog holds, as far as a lake needs it. STRICT: a value of a wrong type is an error, not a surprise.
+-- Locations in the lake begin with a dot, for its folder: a lake can be moved.
 
 CREATE TABLE databases (
     name TEXT NOT NULL PRIMARY KEY,

@@ -1,0 +1,81 @@
+//! The chain of hours: each is made from its own raw objects and from what the hour before it publishes, since a copy may come
+//! just across the hour's edge.
+//!
+//! An hour is **linked** when its entry names the generation that the hour before publishes now. Where an hour is built again
+//! and the next one is not yet, a call may be counted by both. It is **settled** when it is linked and its entry names every raw
+//! object that lies there now; objects that it names may be gone.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use crate::generation::{Fingerprint, Generation};
+use crate::lake::Lake;
+use crate::location::Location;
+use crate::period::Hour;
+use crate::publications::Head;
+use crate::store::{Object, visible_objects};
+
+/// The object in each generation that lists its inputs. The name hides it from query engines.
+pub const MANIFEST: &str = "_inputs.json";
+
+/// The note of an hour's publication that names the generation of the hour before which it was made from.
+pub const BEFORE: &str = "before";
+/// What the note says where the hour before published nothing.
+pub const NONE: &str = "none";
+/// The note that stands for the raw objects which it was made from.
+pub const OBJECTS: &str = "objects";
+
+/// What the note [`BEFORE`] says.
+#[must_use]
+pub fn before(generation: Option<&Generation>) -> String {
+    generation.map_or_else(|| NONE.to_owned(), ToString::to_string)
+}
+
+/// What the note [`OBJECTS`] says.
+#[must_use]
+pub fn objects(raw: &Location, objects: &[Object]) -> String {
+    Fingerprint::default().objects("own", raw, objects).finish()
+}
+
+/// Whether an hour that is published names what the hour before it publishes. One that is not published is linked to nothing.
+#[must_use]
+pub fn is_linked(previous: &Head, hour: &Head) -> bool {
+    let generation = previous.publication().map(|published| published.generation);
+    hour.publication().is_none_or(|published| published.notes.get(BEFORE) == Some(&before(generation.as_ref())))
+}
+
+/// The raw objects of an hour that its published generation does not name, unchanged; all of them, if it was never published.
+///
+/// # Errors
+/// The store failed, or the generation's manifest is broken.
+pub async fn unsettled_objects(lake: &Lake, hour: Hour, head: &Head) -> Result<Vec<Object>> {
+    let mut there = visible_objects(&*lake.store, &lake.layout.raw.folder_of(hour)).await?;
+    let Some((partition, published)) = head.partition.as_ref().zip(head.publication()) else { return Ok(there) };
+    if published.notes.get(OBJECTS) == Some(&objects(&lake.layout.raw.folder, &there)) {
+        return Ok(Vec::new());
+    }
+    let manifest = Generation::folder_around(&partition.location).join(MANIFEST);
+    let named: Manifest = match lake.store.read(&manifest).await? {
+        Some(text) => serde_json::from_slice(&text).with_context(|| format!("{manifest} is broken"))?,
+        None => Manifest::default(),
+    };
+    there.retain(|object| {
+        let path = object.location.relative_to(&lake.layout.raw.folder).unwrap_or_default();
+        named.objects.get(path).is_none_or(|known| known.size != object.size || known.etag != object.etag)
+    });
+    Ok(there)
+}
+
+/// As much of a generation's manifest as tells its objects.
+#[derive(Debug, Default, Deserialize)]
+struct Manifest {
+    objects: BTreeMap<String, Named>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Named {
+    size: u64,
+    etag: String,
+}
