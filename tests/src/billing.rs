@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use chrono::Utc;
-use meterlake_core::catalog::{Parameters, Swap};
+use meterlake_core::catalog::Parameters;
+use meterlake_core::clock::Clock;
 use meterlake_core::day_inputs::DayInputs;
 use meterlake_core::generation::Generation;
 use meterlake_core::location::Location;
 use meterlake_core::period::{Day, Month, Period};
 use meterlake_core::publish::Publication;
+use meterlake_core::slot::Slot;
 use meterlake_invoice::{Args, InvoiceJob};
 use rust_decimal::Decimal;
 use serde_json::Value;
@@ -191,9 +193,9 @@ impl TestLake {
     }
 
     /// Publishes what a query gives as a day of arrival.
-    async fn publish_usage(&self, arrival: Day, select: Option<String>, notes: Parameters) {
+    pub async fn publish_usage(&self, arrival: Day, select: Option<String>, notes: Parameters) {
         let lake = &self.lake;
-        let generation = Generation::begin();
+        let generation = Generation::begin(&Clock::real());
         let table = &lake.layout.usage_daily;
         let folder = generation.folder(&table.folder_of(arrival));
         if let Some(select) = select {
@@ -209,22 +211,25 @@ impl TestLake {
             published_at: Utc::now(),
             notes,
         };
-        let right = table.partition(arrival);
-        let partition = publication.partition(right.values.clone(), folder);
-        let current = lake.catalog.get_partitions(&table.name, &[right.values]).await.expect("an answer").remove(0);
-        let swapped = lake.catalog.swap_partition(&table.name, &partition, current.as_ref()).await;
-        assert_eq!(swapped.expect("an answer"), Swap::Done);
+        let slot = Slot::look(lake, table, arrival).await.expect("an answer");
+        assert!(slot.publish(&publication, &folder).await.expect("an answer").is_some());
     }
 
     /// Publishes every day of a month, and those of grace, that has nothing published, as a day without calls.
     pub async fn fill(&self, text: &str) {
+        self.fill_but(text, &[]).await;
+    }
+
+    /// The same, but for some days.
+    pub async fn fill_but(&self, text: &str, missing: &[&str]) {
         let first = day(&format!("{text}-01"));
         let last = Day::containing(month(text).end()).offset(1);
         let days: Vec<Day> = Day::range(first, last).collect();
         let table = &self.lake.layout.usage_daily;
         let values: Vec<_> = days.iter().map(|day| table.partition(*day).values).collect();
         let there = self.lake.catalog.get_partitions(&table.name, &values).await.expect("an answer");
-        for (day, _) in days.iter().zip(there).filter(|(_, there)| there.is_none()) {
+        let is_missing = |day: &Day| missing.contains(&day.to_string().as_str());
+        for (day, _) in days.iter().zip(there).filter(|(day, there)| there.is_none() && !is_missing(day)) {
             self.put_usage(&day.to_string(), &[]).await;
         }
     }

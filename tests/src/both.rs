@@ -5,9 +5,13 @@ use athena_local::Trino;
 use meterlake_core::catalog::PartitionFilter;
 use meterlake_core::engine::Statement;
 use meterlake_core::lake::Lake;
+use meterlake_core::layout::TableLayout;
 use meterlake_core::location::Location;
+use meterlake_core::log;
 use meterlake_core::names::TableName;
-use meterlake_core::sql::SqlValues;
+use meterlake_core::period::Period;
+use meterlake_core::publications;
+use meterlake_core::sql::{SqlValue, SqlValues};
 use meterlake_tables::TablesJob;
 
 use crate::lake::{Row, TestLake, run};
@@ -33,8 +37,12 @@ impl Both {
     /// Copies what the local lake has and the other one has not.
     pub async fn copy(&self) {
         let (from, to) = (&self.local.lake, &self.on_trino);
-        for object in self.local.files().into_keys() {
-            let path = Location::from_path(&object).expect("a path in UTF-8");
+        let files = self.local.files().into_keys();
+        let mut objects: Vec<Location> =
+            files.map(|file| Location::from_path(&file).expect("a path in UTF-8")).collect();
+        let logs = from.store.list(&from.config.lake.join(log::FOLDER).join("publications")).await.expect("logs");
+        objects.extend(logs.into_iter().map(|entry| entry.location));
+        for path in objects {
             let content = from.store.read(&path).await.expect("a readable object").expect("an object");
             to.store.write(&self.moved(&path), &content).await.expect("an object that can be written");
         }
@@ -47,6 +55,13 @@ impl Both {
             }
             to.catalog.add_partitions(&table_in(to), &partitions).await.expect("partitions that can be added");
         }
+    }
+
+    /// The generations that a table's periods publish: what a statement over it may see.
+    pub async fn generations<P: Period>(&self, table: &TableLayout) -> SqlValue {
+        let heads = publications::heads_since::<P>(&self.local.lake, table, None).await.expect("logs");
+        let published = heads.iter().filter_map(|(_, head)| head.publication());
+        SqlValue::Texts(published.map(|published| published.generation.to_string()).collect())
     }
 
     /// The same place in the lake on S3.

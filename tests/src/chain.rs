@@ -53,8 +53,8 @@ pub async fn chain(lake: &Lake, malformed: f64) -> (Vec<Value>, Files) {
     };
     write_files(&*lake.store, &lake.layout, &traffic).await.unwrap();
     run::<TablesJob>(lake, &Default::default()).await.unwrap();
-    let full = RepairArgs { full: true, ..RepairArgs::default() };
-    run::<RepairJob>(lake, &full).await.unwrap();
+    let all = RepairArgs { from: Some(traffic.from), to: Some(traffic.to), ..RepairArgs::default() };
+    run::<RepairJob>(lake, &all).await.unwrap();
     let all = MergeArgs { from: Some(traffic.from), to: Some(traffic.to), lookback: Some(0), ..MergeArgs::default() };
     run::<MergeJob>(lake, &all).await.unwrap();
     let truth = write_files(&*lake.store, &lake.layout, &Options { late: Late::LateOnly, ..traffic }).await.unwrap();

@@ -55,6 +55,20 @@ impl Cut {
         let call = call.clone();
         [Some(Moment::Before), after].into_iter().flatten().map(move |moment| Self { call: call.clone(), moment })
     }
+
+    /// All places at which a run is cut off that makes these calls, each with whether it is a change. Of calls that change
+    /// nothing and follow each other, only the first: before the others all is as it was before that one.
+    pub fn all_of<'a>(calls: impl Iterator<Item = (&'a CallName, bool)>) -> Vec<Self> {
+        let mut was_look = false;
+        let mut cuts = Vec::new();
+        for (call, is_a_change) in calls {
+            if is_a_change || !was_look {
+                cuts.extend(Self::all_at(call, is_a_change));
+            }
+            was_look = !is_a_change;
+        }
+        cuts
+    }
 }
 
 /// Names the calls of one run.
@@ -150,5 +164,12 @@ mod tests {
         let cuts = |is_a_change| Cut::all_at(&call, is_a_change).map(|cut| cut.moment).collect::<Vec<_>>();
         assert_eq!(cuts(false), [Moment::Before]);
         assert_eq!(cuts(true), [Moment::Before, Moment::After]);
+
+        let moments = |changes: &[bool]| {
+            let cuts = Cut::all_of(changes.iter().map(|is_a_change| (&call, *is_a_change)));
+            cuts.into_iter().map(|cut| cut.moment).collect::<Vec<_>>()
+        };
+        let (before, after) = (Moment::Before, Moment::After);
+        assert_eq!(moments(&[false, false, true, false, false, true]), [before, before, after, before, before, after]);
     }
 }

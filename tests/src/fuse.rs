@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use async_trait::async_trait;
-use meterlake_core::catalog::{Catalog, Database, Partition, PartitionFilter, Swap, Table};
+use meterlake_core::catalog::{Catalog, Database, Partition, PartitionFilter, Table};
 use meterlake_core::config::Config;
 use meterlake_core::engine::{Engine, Outcome, Rows, Statement};
 use meterlake_core::lake::Lake;
@@ -114,7 +114,7 @@ impl Fuse {
     #[must_use]
     pub fn cuts(&self) -> Vec<Cut> {
         let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        calls.calls.iter().flat_map(|(operation, name)| Cut::all_at(name, !LOOKS.contains(operation))).collect()
+        Cut::all_of(calls.calls.iter().map(|(operation, name)| (name, !LOOKS.contains(operation))))
     }
 
     async fn call<T>(&self, operation: &'static str, resource: impl ToString, work: impl Future<Output = T>) -> T {
@@ -285,22 +285,12 @@ impl<T: Catalog> Catalog for Fused<T> {
         self.fuse.call("Catalog::add_partitions", table, self.inner.add_partitions(table, partitions)).await
     }
 
-    async fn swap_partition(
-        &self,
-        table: &TableName,
-        partition: &Partition,
-        expected: Option<&Partition>,
-    ) -> Result<Swap> {
-        let swap = self.inner.swap_partition(table, partition, expected);
-        self.fuse.call("Catalog::swap_partition", table, swap).await
+    async fn put_partitions(&self, table: &TableName, partitions: &[Partition]) -> Result<()> {
+        self.fuse.call("Catalog::put_partitions", table, self.inner.put_partitions(table, partitions)).await
     }
 
     async fn drop_partitions(&self, table: &TableName, values: &[Vec<String>]) -> Result<usize> {
         self.fuse.call("Catalog::drop_partitions", table, self.inner.drop_partitions(table, values)).await
-    }
-
-    async fn vacuum(&self) -> Result<u64> {
-        self.fuse.call("Catalog::vacuum", "", self.inner.vacuum()).await
     }
 }
 

@@ -13,6 +13,7 @@ pub mod hostile;
 pub mod lake;
 pub mod lakes;
 pub mod ministack;
+pub mod model;
 pub mod programs;
 pub mod proxy;
 pub mod python;

@@ -1,7 +1,6 @@
 //! A stand-in for Amazon Athena: its JSON protocol over HTTP. Statements run on the embedded engine, or on a Trino, over
 //! an S3 and a Glue that somebody else provides.
 
-mod claims;
 mod columns;
 mod execution;
 mod failure;
@@ -33,7 +32,6 @@ pub use self::faults::{Cut, Fault, Faults};
 pub use self::server::serve;
 pub use self::trino::{Answer, Query, QueryFailed, Trino};
 
-use self::claims::NoClaims;
 use self::execution::Execution;
 use self::run::Machine;
 use self::wire::Start;
@@ -96,7 +94,7 @@ impl AthenaLocal {
     /// The engine does not start.
     pub fn new(s3: &SdkConfig, glue: &SdkConfig, workgroup: WorkGroup) -> Result<Self> {
         let store = Arc::new(S3Store::new(s3));
-        let catalog = Arc::new(GlueCatalog::new(glue, Arc::new(NoClaims)));
+        let catalog = Arc::new(GlueCatalog::new(glue));
         let engine = EmbeddedEngine::on_aws(&Config::default(), store.clone(), catalog.clone(), s3)?;
         let machine = Machine { engine, trino: None, store, catalog, glue: aws_sdk_glue::Client::new(glue) };
         Ok(Self { workgroup, faults: Faults::default(), machine, executions: Mutex::default() })

@@ -4,6 +4,7 @@
 
 use std::env;
 
+use meterlake_core::clock::Clock;
 use meterlake_core::config::{Config, EngineKind};
 use meterlake_core::generation::Generation;
 use meterlake_core::lake::Lake;
@@ -17,7 +18,7 @@ fn variable(name: &str) -> String {
 
 /// A lake in a new folder of the bucket, with a new database.
 async fn lake(engine: EngineKind) -> Lake {
-    let mark = Generation::begin().to_string();
+    let mark = Generation::begin(&Clock::real()).to_string();
     let root = format!("s3://{}/meterlake-test/{mark}", variable("METERLAKE_TEST_BUCKET"));
     let mut config = Config { lake: root.parse().unwrap(), engine, ..Config::default() };
     config.database = format!("meterlake_test_{mark}").parse().unwrap();

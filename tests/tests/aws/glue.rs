@@ -1,16 +1,13 @@
-//! The catalog on Glue, with its claims on S3. It must do what the SQLite catalog does, whose tests these are.
+//! The catalog on Glue. It must do what the SQLite catalog does, whose tests these are.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use aws_sdk_glue::Client;
-use aws_sdk_glue::types::{BatchUpdatePartitionRequestEntry, PartitionInput, TableInput};
-use futures::future::try_join_all;
-use meterlake_aws::{GlueCatalog, S3Claims, S3Store};
-use meterlake_core::catalog::{Catalog, Column, KeyRange, Partition, PartitionFilter, StorageFormat, Swap, Table};
+use aws_sdk_glue::types::TableInput;
+use meterlake_aws::GlueCatalog;
+use meterlake_core::catalog::{Catalog, Column, KeyRange, Partition, PartitionFilter, StorageFormat, Table};
 use meterlake_core::location::Location;
 use meterlake_core::names::{Name, TableName};
-use meterlake_core::store::Store;
 use meterlake_tests::ministack::{bucket, sdk_config};
 
 const HOUR: [&str; 4] = ["2023", "1", "31", "6"];
@@ -27,7 +24,7 @@ impl Lake {
         static LAKES: AtomicU32 = AtomicU32::new(0);
         let database = name(&format!("lake_{}", LAKES.fetch_add(1, Ordering::Relaxed)));
         let root = bucket().await.join("lake");
-        let lake = Self { catalog: catalog(&root), root, database };
+        let lake = Self { catalog: GlueCatalog::new(&sdk_config()), root, database };
         assert!(lake.catalog.create_database(&lake.database).await.unwrap());
         assert!(lake.catalog.create_table(&lake.table("raw")).await.unwrap());
         lake
@@ -61,12 +58,6 @@ impl Lake {
     async fn add(&self, partitions: &[Partition]) -> usize {
         self.catalog.add_partitions(&self.raw(), partitions).await.unwrap()
     }
-}
-
-/// The catalog as a process of its own has it.
-fn catalog(root: &Location) -> GlueCatalog {
-    let claims = S3Claims::new(Arc::new(S3Store::new(&sdk_config())), root);
-    GlueCatalog::new(&sdk_config(), Arc::new(claims))
 }
 
 fn partition<const N: usize>(values: [&str; N], run: &str) -> Partition {
@@ -144,7 +135,7 @@ async fn a_table_that_is_missing_is_named_with_the_way_to_create_it() {
         error(catalog.partitions(&none, &everything()).await),
         error(catalog.get_partitions(&none, &[]).await),
         error(catalog.add_partitions(&none, &[]).await),
-        error(catalog.swap_partition(&none, &hour, None).await),
+        error(catalog.put_partitions(&none, std::slice::from_ref(&hour)).await),
         error(catalog.drop_partitions(&none, &[]).await),
     ] {
         assert!(
@@ -187,8 +178,8 @@ async fn partitions_are_added_once_and_found_in_the_order_asked() {
 async fn a_partition_has_one_value_for_each_key_or_none_of_the_call_is_added() {
     let lake = Lake::new().await;
     let (good, bad) = (partition(HOUR, "a"), partition(["2023", "1", "31"], "a"));
-    let swapped = error(lake.catalog.swap_partition(&lake.raw(), &bad, None).await);
-    assert!(swapped.contains("[\"year\", \"month\", \"day\", \"hour\"]"), "{swapped}");
+    let put = error(lake.catalog.put_partitions(&lake.raw(), std::slice::from_ref(&bad)).await);
+    assert!(put.contains("[\"year\", \"month\", \"day\", \"hour\"]"), "{put}");
     let added = error(lake.catalog.add_partitions(&lake.raw(), &[good, bad]).await);
     assert!(added.contains("[\"2023\", \"1\", \"31\"]"), "{added}");
     assert_eq!(lake.values(&everything()).await, [""; 0]);
@@ -245,70 +236,12 @@ async fn a_day_is_found_among_two_thousand_hours() {
 }
 
 #[tokio::test]
-async fn a_swap_happens_only_in_place_of_what_was_expected() {
+async fn partitions_take_the_place_of_others() {
     let lake = Lake::new().await;
     let (catalog, raw) = (&lake.catalog, lake.raw());
-    let [first, second, third] = ["1", "2", "3"].map(|run| partition(HOUR, run));
-    let swap = async |to: &Partition, from| catalog.swap_partition(&raw, to, from).await.unwrap();
-    assert_eq!(swap(&first, Some(&second)).await, Swap::Conflict);
-    assert_eq!(swap(&first, None).await, Swap::Done);
-    assert_eq!(swap(&second, None).await, Swap::Conflict);
-    assert_eq!(swap(&second, Some(&first)).await, Swap::Done);
-    assert_eq!(swap(&third, Some(&first)).await, Swap::Conflict);
-    let other_parameters = Partition { parameters: Default::default(), ..second.clone() };
-    assert_eq!(swap(&third, Some(&other_parameters)).await, Swap::Conflict);
-    assert_eq!(catalog.partitions(&raw, &everything()).await.unwrap(), std::slice::from_ref(&second));
-
-    let moved = partition(["2023", "01", "31", "6"], "2");
-    assert!(error(catalog.swap_partition(&raw, &moved, Some(&second)).await).contains("cannot change its values"));
-
-    // One claim for each that was superseded, beside the tables.
-    let claims = S3Store::new(&sdk_config()).list(&lake.root).await.unwrap();
-    let folder = lake.root.join(&format!(".meterlake/superseded/{}/raw", lake.database));
-    assert_eq!(claims.len(), 1);
-    assert!(claims[0].location.relative_to(&folder).is_some(), "{}", claims[0].location);
-}
-
-#[tokio::test]
-async fn of_swaps_at_once_exactly_one_wins() {
-    let lake = Lake::new().await;
-    let (catalogs, raw) = ([(); 8].map(|()| catalog(&lake.root)), lake.raw());
-    let mut current = None;
-    for round in 0..10 {
-        let wanted: Vec<_> = (0..8).map(|writer| partition(HOUR, &format!("{round}-{writer}"))).collect();
-        let swaps = catalogs
-            .iter()
-            .zip(&wanted)
-            .map(async |(catalog, partition)| catalog.swap_partition(&raw, partition, current.as_ref()).await);
-        let swaps = try_join_all(swaps).await.unwrap();
-        let winners: Vec<_> = (0..8).filter(|&writer| swaps[writer] == Swap::Done).collect();
-        assert_eq!(winners.len(), 1, "{swaps:?}");
-        current = Some(wanted[winners[0]].clone());
-        assert_eq!(lake.catalog.partitions(&raw, &everything()).await.unwrap(), current.as_slice());
-    }
-}
-
-#[tokio::test]
-async fn an_old_partition_that_comes_back_is_put_right_by_the_next_reader() {
-    let lake = Lake::new().await;
-    let (raw, glue) = (lake.raw(), Client::new(&sdk_config()));
     let [first, second] = ["1", "2"].map(|run| partition(HOUR, run));
-    lake.add(std::slice::from_ref(&first)).await;
-    let get = glue.get_partition().database_name(lake.database.as_str()).table_name("raw");
-    let get = get.set_partition_values(Some(first.values.clone()));
-    let old = get.clone().send().await.unwrap().partition.unwrap();
-    assert_eq!(lake.catalog.swap_partition(&raw, &second, Some(&first)).await.unwrap(), Swap::Done);
-    let new = get.clone().send().await.unwrap().partition.unwrap();
-
-    let input = PartitionInput::builder().set_values(old.values.clone()).set_parameters(old.parameters.clone());
-    let entry = BatchUpdatePartitionRequestEntry::builder().set_partition_value_list(old.values);
-    let entry = entry.partition_input(input.set_storage_descriptor(old.storage_descriptor).build()).build().unwrap();
-    let update = glue.batch_update_partition().database_name(lake.database.as_str()).table_name("raw");
-    update.entries(entry).send().await.unwrap();
-
-    // A process that knows nothing of what was before.
-    let catalog = catalog(&lake.root);
-    assert_eq!(catalog.partitions(&raw, &everything()).await.unwrap(), std::slice::from_ref(&second));
-    let healed = get.send().await.unwrap().partition.unwrap();
-    assert_eq!((healed.storage_descriptor, healed.parameters), (new.storage_descriptor, new.parameters));
+    let other = partition(["2023", "1", "31", "7"], "1");
+    catalog.put_partitions(&raw, std::slice::from_ref(&first)).await.unwrap();
+    catalog.put_partitions(&raw, &[second.clone(), other.clone()]).await.unwrap();
+    assert_eq!(catalog.partitions(&raw, &everything()).await.unwrap(), [second, other]);
 }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use meterlake_core::publications;
+use meterlake_core::slot::Slot;
 use meterlake_invoice::Args;
-use meterlake_tests::billing::{Invoices, Used, draft, finalize, used};
+use meterlake_tests::billing::{Invoices, Used, draft, finalize, month, used};
 use meterlake_tests::lake::TestLake;
 use rust_decimal::Decimal;
 
@@ -99,23 +101,17 @@ async fn a_refused_claim_leaves_no_other_claim_and_force_does_not_break_it() {
         lake.fill(text).await;
     }
     lake.invoice(&Args { force: true, ..finalize("2022-12") }).await;
-    let table = &lake.lake.layout.invoices;
-    let claim_of = async |text: &str| {
-        let values = [table.partition(meterlake_tests::billing::month(text)).values];
-        let partition = lake.lake.catalog.get_partitions(&table.name, &values).await.unwrap().remove(0).unwrap();
-        (partition.parameters.get("meterlake.adjusted_by").cloned(), partition)
-    };
     // March claims December alone, as a run that was cut off may leave it.
-    let (_, free) = claim_of("2022-12").await;
-    let mut claimed = free.clone();
-    claimed.parameters.insert("meterlake.adjusted_by".to_owned(), "2023-03".to_owned());
-    lake.lake.catalog.swap_partition(&table.name, &claimed, Some(&free)).await.unwrap();
-
-    let before = claim_of("2023-01").await.0;
+    claim(&lake, "2022-12", "2023-03", "2999-01-01T00:00:00Z").await;
+    let claim_of = async |text: &str| {
+        let head = publications::head(&lake.lake, &lake.lake.layout.invoices, month(text)).await.unwrap();
+        head.publication().unwrap().notes.get("adjusted_by").cloned()
+    };
+    let before = claim_of("2023-01").await;
     for args in [finalize("2023-02"), Args { force: true, ..finalize("2023-02") }] {
         let error = lake.invoice_fails(&args).await;
         assert!(error.contains("invoice --month 2023-03 --finalize"), "{error}");
-        assert_eq!(claim_of("2023-01").await.0, before);
+        assert_eq!(claim_of("2023-01").await, before);
     }
     assert_eq!(lake.invoice(&finalize("2023-03")).await.status(), "final");
     assert_eq!(lake.invoice(&finalize("2023-02")).await.status(), "final");
@@ -159,6 +155,37 @@ async fn a_month_made_final_after_a_later_one_bills_nothing_twice() {
     assert_eq!(lake.invoice(&draft("2023-04")).await.totals(), ["pro 52.92"]);
 }
 
+/// Lets a month claim another, as a run that was cut off may leave it.
+async fn claim(lake: &TestLake, adjusted: &str, by: &str, since: &str) {
+    let (lake, table) = (&lake.lake, &lake.lake.layout.invoices);
+    let head = publications::head(lake, table, month(adjusted)).await.unwrap();
+    let mut claim = head.partition.unwrap();
+    for (note, value) in [("adjusted_by", by), ("adjusted_since", since)] {
+        claim.parameters.insert(format!("meterlake.{note}"), value.to_owned());
+    }
+    assert!(publications::append(lake, table, month(adjusted), head.number, Some(&claim)).await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claimant_that_died_long_ago_stops_nobody_and_bills_nothing_any_more() {
+    let lake = january().await;
+    for text in ["2023-02", "2023-03"] {
+        lake.fill(text).await;
+    }
+    lake.put_usage("2023-02-09", &[used("a", "2023-01-31", 85)]).await;
+    // A run for February looked at its month, claimed January, and sleeps before it publishes.
+    let asleep = Slot::look(&lake.lake, &lake.lake.layout.invoices, month("2023-02")).await.unwrap();
+    claim(&lake, "2023-01", "2023-02", "2023-02-03T00:00:00Z").await;
+
+    let march = lake.invoice(&finalize("2023-03")).await;
+    assert_eq!((march.status(), march.totals()), ("final", vec!["a 0.42".to_owned(), "pro 52.92".to_owned()]));
+    // It wakes. What March billed, it does not bill too.
+    let publication = publications::head(&lake.lake, &lake.lake.layout.invoices, month("2023-01")).await.unwrap();
+    let folder = asleep.draft("invoice").unwrap().folder;
+    assert!(asleep.publish(&publication.publication().unwrap(), &folder).await.unwrap().is_none());
+    assert_eq!(lake.invoice(&finalize("2023-02")).await.totals(), ["pro 52.92"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_month_that_another_is_adjusting_waits_for_it() {
     let lake = january().await;
@@ -166,13 +193,7 @@ async fn a_month_that_another_is_adjusting_waits_for_it() {
         lake.fill(text).await;
     }
     // As a run for February that was cut off after its claim leaves it.
-    let table = &lake.lake.layout.invoices;
-    let values = [table.partition(meterlake_tests::billing::month("2023-01")).values];
-    let claimed = lake.lake.catalog.get_partitions(&table.name, &values).await.unwrap().remove(0).unwrap();
-    let mut claim = claimed.clone();
-    claim.parameters.insert("meterlake.adjusted_by".to_owned(), "2023-02".to_owned());
-    lake.lake.catalog.swap_partition(&table.name, &claim, Some(&claimed)).await.unwrap();
-
+    claim(&lake, "2023-01", "2023-02", "2999-01-01T00:00:00Z").await;
     let error = lake.invoice_fails(&finalize("2023-03")).await;
     assert!(error.contains("invoice --month 2023-02 --finalize"), "{error}");
     assert_eq!(lake.invoice(&draft("2023-03")).await.status(), "draft");

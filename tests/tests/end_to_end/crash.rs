@@ -117,14 +117,16 @@ fn tables_and_repair_may_be_cut_off_anywhere() {
         put_two_hours(&lake);
         lake
     };
-    let full = Args { full: true, msck: true, ..Args::default() };
+    let (from, to) = (Some(hour(FIRST)), Some(hour(FIRST).next()));
+    let both = Args { from, to, ..Args::default() };
+    let with_msck = Args { msck: true, ..both.clone() };
     let job = async |lake: &Lake| {
         run::<TablesJob>(lake, &Default::default()).await.unwrap();
-        run::<RepairJob>(lake, &full).await.unwrap();
+        run::<RepairJob>(lake, &with_msck).await.unwrap();
     };
     let check = async |lake: &TestLake, place: &str| {
         run::<TablesJob>(&lake.lake, &Default::default()).await.unwrap();
-        run::<RepairJob>(&lake.lake, &Args { full: true, ..Args::default() }).await.unwrap();
+        run::<RepairJob>(&lake.lake, &both).await.unwrap();
         for table in ["restapi_access_log_json", "restapi_access_log_lines"] {
             assert_eq!(lake.number(&format!("SELECT count(*) FROM {table}")).await, 8, "{place}");
             assert_eq!(lake.query(&format!("SHOW PARTITIONS {table}")).await.len(), 2, "{place}");

@@ -155,11 +155,7 @@ async fn a_final_month_never_changes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_month_with_days_that_are_missing_stale_or_short_of_hours_is_not_made_final() {
     let lake = lake().await;
-    lake.fill("2023-01").await;
-    let table = lake.lake.layout.usage_daily.clone();
-    let drop_day = |day| [table.partition(meterlake_tests::billing::day(day)).values];
-    lake.lake.catalog.drop_partitions(&table.name, &drop_day("2023-01-10")).await.unwrap();
-    lake.lake.catalog.drop_partitions(&table.name, &drop_day("2023-02-02")).await.unwrap();
+    lake.fill_but("2023-01", &["2023-01-10", "2023-02-02"]).await;
     lake.put_usage_noting("2023-01-20", &[], &[("missing_hours", "2023-01-20T03,2023-01-20T04")]).await;
     // An hour of the 15th is merged after the day was aggregated.
     lake.put("2023-01-15T06".parse().unwrap(), "a", meterlake_tests::calls::calls(&["1"]));
@@ -191,7 +187,7 @@ async fn every_invoice_says_what_it_was_made_from() {
     let lake = lake().await;
     let made = lake.invoice(&draft("2023-01")).await;
     let inputs: serde_json::Value = serde_json::from_str(&made.text("_inputs.json")).unwrap();
-    assert_eq!(inputs["sql"], "usage_month@1");
+    assert_eq!(inputs["sql"], "usage_month@1+published@1");
     let days: Vec<_> = inputs["usage_daily"].as_array().unwrap().iter().map(|one| one["day"].clone()).collect();
     assert_eq!(days, [json!("2023-01-05"), json!("2023-01-06")]);
     for line in made.text("invoices.jsonl").lines() {

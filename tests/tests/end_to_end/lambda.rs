@@ -35,10 +35,10 @@ fn logged(text: &str) -> Vec<Value> {
 async fn the_period_comes_from_the_event_and_the_answer_is_the_reports() {
     let (lake, function) = merge_as_a_lambda().await;
     let rule = json!({"version": "0", "id": "1", "detail-type": "Scheduled Event", "source": "aws.events",
-        "account": "1", "time": "2023-01-31T07:10:00Z", "region": "us-east-1", "resources": [], "detail": {}});
-    let scheduler = json!({"scheduled_time": "2023-01-31T08:10:00Z", "lookback": 0});
-    let by_hand = json!({"hour": "2023-01-31T09"});
-    for (event, period) in [(rule, "2023-01-31T06"), (scheduler, "2023-01-31T07"), (by_hand, "2023-01-31T09")] {
+        "account": "1", "time": "2023-01-31T01:10:00Z", "region": "us-east-1", "resources": [], "detail": {}});
+    let scheduler = json!({"scheduled_time": "2023-01-31T02:10:00Z", "lookback": 0});
+    let by_hand = json!({"hour": "2023-01-31T03", "lookback": 0});
+    for (event, period) in [(rule, "2023-01-31T00"), (scheduler, "2023-01-31T01"), (by_hand, "2023-01-31T03")] {
         let reports = function.invoke(event.clone(), MINUTE).unwrap();
         assert_eq!(reports.as_array().unwrap().len(), 1);
         assert_eq!((&reports[0]["period"], &reports[0]["status"]), (&json!(period), &json!("published")));
@@ -56,9 +56,9 @@ async fn the_period_comes_from_the_event_and_the_answer_is_the_reports() {
     assert_eq!(metrics.len(), 6);
     let first = &metrics[0];
     assert_eq!(first["_aws"]["CloudWatchMetrics"][0]["Namespace"], "meterlake");
-    assert_eq!((&first["job"], &first["period"]), (&json!("merge"), &json!("2023-01-31T06")));
+    assert_eq!((&first["job"], &first["period"]), (&json!("merge"), &json!("2023-01-31T00")));
     assert!(first["rows"].as_u64() > Some(0));
-    let lag = (Utc::now() - "2023-01-31T06".parse::<Hour>().unwrap().end()).num_seconds();
+    let lag = (Utc::now() - "2023-01-31T00".parse::<Hour>().unwrap().end()).num_seconds();
     assert!((lag - first["lag_seconds"].as_i64().unwrap()).abs() < 60);
     // The same calls are not counted twice, and a period that a person asked for is not late.
     assert_eq!((metrics[1].get("rows"), metrics[4].get("lag_seconds")), (None, None));

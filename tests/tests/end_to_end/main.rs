@@ -19,6 +19,7 @@ mod invoice_input;
 mod invoices;
 mod kill;
 mod lambda;
+mod model;
 mod raw_lines;
 mod repair;
 mod schedules;

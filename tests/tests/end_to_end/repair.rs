@@ -7,6 +7,7 @@ use meterlake_repair::{Args, Report};
 use meterlake_tests::calls::calls;
 use meterlake_tests::lake::{TestLake, hour};
 use meterlake_tests::programs::run;
+use serde_json::Value;
 
 const COUNT: &str = "SELECT count(*) FROM restapi_access_log_json";
 const SHOW: &str = "SHOW PARTITIONS restapi_access_log_json";
@@ -110,7 +111,7 @@ async fn without_full_the_last_two_days_are_looked_at() {
     assert_eq!(lake.number(COUNT).await, 2);
     assert_eq!(go(&["--from", "2023-01-31T00", "--to", "2023-01-31T05"])["added"], 0);
     assert_eq!(go(&["--from", "2023-01-31T00", "--to", "2023-01-31T06"])["added"], 1);
-    assert_eq!(go(&["--full"])["added"], 0);
+    assert_eq!(lake.repair(&full()).await.added, 0);
     assert_eq!(lake.number(COUNT).await, 3);
 }
 
@@ -124,8 +125,10 @@ async fn a_folder_that_is_no_partition_is_counted_and_named() {
     }
     let folder = lake.folder().display().to_string();
     let ran = run("repair", lake.beside.path(), &["--lake", &folder, "--full", "--output", "json"]);
-    let report = &ran.reports()[0];
+    assert!(ran.error(1).contains("2 hours have raw files that no published hour counts"), "{}", ran.stderr);
+    let report: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!((&report["ignored"], &report["folders"], &report["added"]), (&4.into(), &2.into(), &0.into()));
+    assert_eq!(report["unmerged"], 2);
     for named in ["json-data/oops", "hour=xx", "month=1/day=31/hour=06", "year=2023/day=31"] {
         let warns = |line: &&str| line.contains("WARN") && line.contains(named);
         assert_eq!(ran.stderr.lines().filter(warns).count(), 1, "{named}: {}", ran.stderr);

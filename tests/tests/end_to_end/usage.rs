@@ -260,7 +260,7 @@ async fn two_edits_add_a_meter() {
     assert_eq!(applied.last().unwrap()["status"], "applied");
     let args = Args { lookback: Some(0), ..one(DAY) };
     let report = aggregate(&lake, &args).await.remove(0);
-    assert_eq!(report["sql"], "usage_daily@2");
+    assert_eq!(report["sql"], "usage_daily@2+published@1");
     let columns = "year, month, day, httpmethod, writes";
     let null = |mut row: Row| {
         row[4] = None;

@@ -88,15 +88,15 @@ impl Lake<'_> {
     fn repair(&self) -> Vec<Need> {
         let (tables, folders) = (&self.config.tables, &self.config.folders);
         let mut needs = Vec::new();
-        for table in [&tables.merged, &tables.usage_daily, &tables.invoices, &tables.line_items] {
+        for table in [&tables.merged, &tables.usage_daily, &tables.invoices] {
             needs.extend(self.catch_up(table));
         }
+        // Where raw files are not those that an hour was made from, its manifest tells which.
+        needs.push(self.object("s3:GetObject", &folders.merged));
         // An upload that a killed run left in a generation that another run published.
         for folder in [&folders.merged, &folders.usage_daily, &folders.invoices] {
             needs.push(self.object("s3:AbortMultipartUpload", folder));
         }
-        // Claims are deleted when they are a day old.
-        needs.push(self.object("s3:DeleteObject", ".meterlake/superseded"));
         needs
     }
 
@@ -132,6 +132,8 @@ impl Lake<'_> {
     fn invoice(&self) -> Vec<Need> {
         let (tables, folders) = (&self.config.tables, &self.config.folders);
         let mut needs = self.writing("invoice", &folders.invoices);
+        // As for repair.
+        needs.push(self.object("s3:GetObject", &folders.merged));
         // Athena reads the month's partitions.
         needs.push(self.list(&folders.usage_daily));
         needs.push(self.object("s3:GetObject", &folders.usage_daily));
@@ -154,13 +156,12 @@ impl Lake<'_> {
         rows.chain([record]).collect()
     }
 
-    /// Whoever finds a publication that was claimed, and did not reach Glue, finishes it. And where several partitions are
-    /// asked for, Glue may want some of them asked for one by one.
+    /// Whoever finds that Glue does not show what is published puts it right. And where several partitions are asked for,
+    /// Glue may want some of them asked for one by one.
     fn catch_up(&self, table: impl ToString) -> Vec<Need> {
         let table = table.to_string();
-        let claims = format!(".meterlake/superseded/{}/{table}", self.config.database);
-        let mut needs = vec![self.object("s3:GetObject", &claims)];
-        for operation in ["BatchUpdatePartition", "GetPartition"] {
+        let mut needs = vec![self.object("s3:GetObject", &format!(".meterlake/publications/{table}"))];
+        for operation in ["BatchCreatePartition", "BatchUpdatePartition", "GetPartition"] {
             needs.extend(self.table(operation, &table));
         }
         needs

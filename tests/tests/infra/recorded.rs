@@ -8,6 +8,7 @@ use std::time::Duration;
 use athena_local::{AthenaLocal, WorkGroup, serve};
 use meterlake_aggregate::AggregateJob;
 use meterlake_core::catalog::Partition;
+use meterlake_core::clock::Clock;
 use meterlake_core::config::Config;
 use meterlake_core::generation::Generation;
 use meterlake_core::lake::Lake;
@@ -92,8 +93,9 @@ impl Recorder {
             let partitions = [elsewhere, table.partition(hour("2023-01-31T09"))];
             lake.catalog.add_partitions(&table.name, &partitions).await.unwrap();
         }
-        self.run::<RepairJob>("Repair", &RepairArgs { full: true, ..RepairArgs::default() }).await;
-        self.run::<RepairJob>("Repair", &RepairArgs { full: true, msck: true, ..RepairArgs::default() }).await;
+        let whole = RepairArgs { from: Some(first), to: Some(hour("2023-01-31T23")), ..RepairArgs::default() };
+        self.run::<RepairJob>("Repair", &whole).await;
+        self.run::<RepairJob>("Repair", &RepairArgs { msck: true, ..whole }).await;
 
         // Merge mends its own hours: again one lies elsewhere, one has no folder, and a third is new.
         let third = hour("2023-01-31T08");
@@ -137,7 +139,7 @@ impl Recorder {
         let month = lake.layout.invoices.folder_of(month("2023-01"));
         let day = lake.layout.usage_daily.folder_of(day("2023-01-31"));
         for folder in [lake.layout.merged.folder_of(first), day, month] {
-            let object = Generation::begin().folder(&folder).join("x");
+            let object = Generation::begin(&Clock::real()).folder(&folder).join("x");
             lake.store.write(&object, b"what a killed run left").await.unwrap();
         }
         put_wrong(&lake, &lake.layout.copies, [first, second, third]).await;
@@ -150,8 +152,8 @@ impl Recorder {
 /// Lets an hour's partition lie elsewhere.
 async fn move_partition(lake: &Lake, table: &TableLayout, hour: Hour) {
     let there = lake.catalog.get_partitions(&table.name, &[period_values(hour)]).await.unwrap().remove(0).unwrap();
-    let elsewhere = Partition { location: lake.layout.root.join("elsewhere"), ..there.clone() };
-    lake.catalog.swap_partition(&table.name, &elsewhere, Some(&there)).await.unwrap();
+    let elsewhere = Partition { location: lake.layout.root.join("elsewhere"), ..there };
+    lake.catalog.put_partitions(&table.name, &[elsewhere]).await.unwrap();
 }
 
 /// Makes a table's partitions disagree with the published hours, in each way that there is: one lies elsewhere, one is
@@ -165,6 +167,7 @@ async fn put_wrong(lake: &Lake, table: &TableLayout, [moved, missing, needless]:
 /// A table of a CTAS whose run was killed.
 async fn leave_staging_table(lake: &Lake, job: &str) {
     let mut table = lake.catalog.table(&lake.layout.raw.name).await.unwrap().unwrap();
-    table.name = TableName::new(lake.config.database.clone(), Generation::begin().staging_table(job).unwrap());
+    table.name =
+        TableName::new(lake.config.database.clone(), Generation::begin(&Clock::real()).staging_table(job).unwrap());
     lake.catalog.create_table(&table).await.unwrap();
 }

@@ -121,7 +121,7 @@ fn what_expires_is_nothing_that_counts() {
     let rules = bucket["LifecycleConfiguration"]["Rules"].as_array().unwrap().clone();
     let expiring = rules.iter().filter(|rule| rule.get("ExpirationInDays").is_some());
     let expiring: Vec<&str> = expiring.map(|rule| rule["Prefix"].as_str().unwrap()).collect();
-    assert_eq!(expiring, ["athena-results/", ".meterlake/superseded/", ".meterlake/runs/"]);
+    assert_eq!(expiring, ["athena-results/"]);
     for table in tables(&layout) {
         let folder = format!("{}/", table.folder.bucket_and_key().unwrap().1);
         assert!(expiring.iter().all(|prefix| !folder.starts_with(prefix)), "{folder}");

@@ -4,6 +4,7 @@ use meterlake_aggregate::{AggregateJob, Args as AggregateArgs};
 use meterlake_core::lake::Lake;
 use meterlake_core::location::Location;
 use meterlake_core::names::UNATTRIBUTED;
+use meterlake_core::period::{Day, Hour};
 use meterlake_core::sql::{SqlValue, SqlValues};
 use meterlake_loadgen::{Options, write_files};
 use meterlake_merge::Args as MergeArgs;
@@ -55,6 +56,7 @@ fn folder(lake: &Lake, name: &str) -> Location {
 async fn usage_is_the_same() {
     let Some(trino) = trino() else { return };
     let both = Both::of(lake_with_usage().await, &trino).await;
+    let generations = both.generations::<Hour>(&both.local.lake.layout.merged).await;
     for (number, (day, zone)) in
         DAYS.iter().flat_map(|day| ["UTC", "Asia/Seoul", "America/St_Johns"].map(|zone| (*day, zone))).enumerate()
     {
@@ -66,6 +68,7 @@ async fn usage_is_the_same() {
                 ("staging_table", staging(lake, &name)),
                 ("location", (&folder(lake, &name)).into()),
                 ("merged_table", (&lake.layout.merged.name).into()),
+                ("generations", generations.clone()),
                 ("time_zone", zone.into()),
                 ("day_start", format!("{day} 00:00:00.000").as_str().into()),
                 ("year", number_of("%Y")),
@@ -89,6 +92,7 @@ async fn usage_is_the_same() {
 async fn the_usage_of_a_month_is_the_same() {
     let Some(trino) = trino() else { return };
     let both = Both::of(lake_with_usage().await, &trino).await;
+    let generations = both.generations::<Day>(&both.local.lake.layout.usage_daily).await;
     let meters = ["billable_requests", "requests", "response_bytes"];
     let columns = [["usage_date", "httpmethod", "resourcepath"].as_slice(), &meters].concat();
     for digits in [0, 1] {
@@ -97,6 +101,7 @@ async fn the_usage_of_a_month_is_the_same() {
             let values = SqlValues::from([
                 ("location", (&folder(lake, &name)).into()),
                 ("usage_daily_table", (&lake.layout.usage_daily.name).into()),
+                ("generations", generations.clone()),
                 ("columns", SqlValue::Names(columns.iter().map(|&column| column.to_owned()).collect())),
                 ("unattributed", UNATTRIBUTED.into()),
                 ("first_date", "2023-01-01".into()),
@@ -130,9 +135,11 @@ async fn the_usage_of_a_month_is_the_same() {
 async fn what_is_too_late_is_the_same() {
     let Some(trino) = trino() else { return };
     let both = Both::of(lake_with_usage().await, &trino).await;
+    let generations = both.generations::<Day>(&both.local.lake.layout.usage_daily).await;
     let too_late = |lake: &Lake| {
         let values = SqlValues::from([
             ("usage_daily_table", (&lake.layout.usage_daily.name).into()),
+            ("generations", generations.clone()),
             ("unattributed", UNATTRIBUTED.into()),
             ("first_date", "2023-01-31".into()),
             ("first_arrival", SqlValue::Integer(20_230_101)),

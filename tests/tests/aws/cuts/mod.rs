@@ -82,7 +82,8 @@ async fn a_repair_and_a_vacuum_may_be_cut_off_at_any_call() {
     assert!(lake.lake.catalog.create_table(&staging).await.unwrap());
 
     let config = Config { vacuum_after: Duration::ZERO, ..on_athena() };
-    let asked = Asked::Repair(RepairArgs { msck: true, vacuum: true, ..full });
+    let (from, to) = (Some(hour(HOUR)), Some(hour(HOUR).offset(2)));
+    let asked = Asked::Repair(RepairArgs { from, to, msck: true, vacuum: true, ..RepairArgs::default() });
     cut_everywhere(Template::of(&lake.lake).await, config, asked).await;
 }
 

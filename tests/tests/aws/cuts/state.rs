@@ -8,6 +8,7 @@ use meterlake_core::catalog::{Parameters, Partition, PartitionFilter, Table};
 use meterlake_core::generation::Generation;
 use meterlake_core::lake::Lake;
 use meterlake_core::location::Location;
+use meterlake_core::log;
 use meterlake_core::names::TableName;
 use meterlake_core::publish::Publication;
 use meterlake_core::store::visible_objects;
@@ -78,12 +79,12 @@ impl State {
 }
 
 /// What a partition says of itself: its place only where it is no generation's. Into how many files rows go, and of which
-/// sizes, is a matter of time.
+/// sizes, is a matter of time, and so is when a month was claimed.
 fn notes(lake: &Lake, partition: &Partition) -> Parameters {
     match Publication::of(partition) {
         Some(publication) => {
             let mut notes = publication.notes;
-            notes.retain(|key, _| !key.starts_with("output_"));
+            notes.retain(|key, _| !key.starts_with("output_") && key != "adjusted_since");
             notes.insert("sql".to_owned(), publication.sql);
             notes.insert("fingerprint".to_owned(), publication.fingerprint);
             notes
@@ -139,8 +140,7 @@ fn generation_of_invoices(partition: &Partition) -> Location {
 
 async fn assert_no_stray(lake: &Lake, published: &BTreeMap<&TableName, Vec<Partition>>, place: &str) {
     let layout = &lake.layout;
-    // By claims, runs agree on who publishes; they stay for a day.
-    let mut kept = vec![layout.raw.folder.clone(), lake.config.lake.join(".meterlake/superseded")];
+    let mut kept = vec![layout.raw.folder.clone(), lake.config.lake.join(log::FOLDER)];
     for (name, partitions) in published {
         kept.extend(partitions.iter().map(|partition| {
             let is_of_invoices = **name == layout.invoices.name || **name == layout.line_items.name;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use aws_config::SdkConfig;
 use aws_sdk_glue::types::DatabaseInput;
-use meterlake_aws::{GlueCatalog, S3Claims, S3Store};
+use meterlake_aws::{GlueCatalog, S3Store};
 use meterlake_core::catalog::{Catalog, Parameters, Partition, PartitionFilter, Table};
 use meterlake_core::config::Config;
 use meterlake_core::lake::Lake;
@@ -29,7 +29,7 @@ pub(super) struct Template {
 }
 
 impl Template {
-    /// Takes a lake down. What the catalog keeps for itself stays behind.
+    /// Takes a lake down.
     pub(super) async fn of(lake: &Lake) -> Self {
         let root = lake.config.lake.clone();
         let database = lake.catalog.database(&lake.config.database).await.unwrap();
@@ -42,9 +42,7 @@ impl Template {
         let mut objects = Vec::new();
         for object in lake.store.list(&root).await.unwrap() {
             let path = object.location.relative_to(&root).unwrap().to_owned();
-            if !path.starts_with(".meterlake/") {
-                objects.push((path, lake.store.read(&object.location).await.unwrap().unwrap()));
-            }
+            objects.push((path, lake.store.read(&object.location).await.unwrap().unwrap()));
         }
         let parameters = database.map(|database| database.parameters);
         // Each client would load the certificates of the world, for nothing, if it might need them.
@@ -59,8 +57,7 @@ impl Template {
         let name = format!("cut_{:04}", COPIES.fetch_add(1, Ordering::Relaxed));
         let config = Config { lake: self.bucket.join(&name), database: name.parse().unwrap(), ..like.clone() };
         let store = Arc::new(S3Store::new(&self.sdk));
-        let claims = S3Claims::new(Arc::clone(&store), &config.lake);
-        let catalog = GlueCatalog::new(&self.sdk, Arc::new(claims));
+        let catalog = GlueCatalog::new(&self.sdk);
         for (path, content) in &self.objects {
             store.write(&config.lake.join(path), content).await.unwrap();
         }

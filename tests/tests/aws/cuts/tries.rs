@@ -205,12 +205,12 @@ impl Tries {
     fn cuts(&self, calls: &[(Call, CallName)]) -> Vec<(Cut, Death)> {
         // Reading through the embedded engine, a job would try for minutes before it gave up.
         let before = if self.config.engine == EngineKind::Embedded { Death::Kill } else { Death::Silence };
-        let cuts = calls.iter().flat_map(|(call, name)| Cut::all_at(name, call.is_a_change()));
-        cuts.map(|cut| {
+        let cuts = Cut::all_of(calls.iter().map(|(call, name)| (name, call.is_a_change())));
+        let with_death = cuts.into_iter().map(|cut| {
             let death = if cut.moment == Moment::Before { before } else { Death::Kill };
             (cut, death)
-        })
-        .collect()
+        });
+        with_death.collect()
     }
 }
 
