@@ -5,9 +5,9 @@
 //! matched in a fraction of the time.
 
 use super::Family;
-use super::function::{Gives, Takes, collect, function, int_at, ints, text_at, texts, with_optional};
+use super::function::{Gives, Takes, collect, function, text_at, texts};
 use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, StringViewArray};
-use datafusion::common::{Result, exec_datafusion_err, exec_err};
+use datafusion::common::{Result, exec_datafusion_err};
 use regex::Regex;
 use regex_automata::dfa::{Automaton, StartKind, dense};
 use regex_automata::nfa::thompson::NFA;
@@ -57,9 +57,8 @@ fn states(text: &str) -> Option<dense::DFA<Vec<u32>>> {
 
 /// The functions of this family.
 pub(super) fn functions() -> Family {
-    use Takes::{Int, Text};
+    use Takes::Text;
     vec![
-        with_optional("regexp_extract", &[Text, Text, Int], 2, Gives::Text, regexp_extract),
         function("regexp_like", &[Text, Text], Gives::Bool, regexp_like),
         function("regexp_replace", &[Text, Text, Text], Gives::Text, regexp_replace),
     ]
@@ -77,22 +76,6 @@ fn regexp_like(args: &[ArrayRef]) -> Result<ArrayRef> {
         valid.push(found.is_some());
     }
     Ok(Arc::new(BooleanArray::new(matches.into(), Some(valid.into()))))
-}
-
-/// The first match, or a group of it; NULL where there is none.
-fn regexp_extract(args: &[ArrayRef]) -> Result<ArrayRef> {
-    let (values, mut patterns) = (texts(args, 0)?, Patterns::new(texts(args, 1)?));
-    let groups = args.get(2).map(|_| ints(args, 2)).transpose()?;
-    collect::<StringViewArray, _>(values.len(), |row| {
-        let group = groups.map_or(Some(0), |groups| int_at(groups, row));
-        let (Some(value), Some(pattern), Some(group)) = (text_at(values, row), patterns.get(row)?, group) else {
-            return Ok(None);
-        };
-        match usize::try_from(group).ok().filter(|group| *group < pattern.regex.captures_len()) {
-            Some(group) => Ok(pattern.regex.captures(value).and_then(|found| Some(found.get(group)?.as_str()))),
-            None => exec_err!("Pattern has {} groups. Cannot access group {group}", pattern.regex.captures_len() - 1),
-        }
-    })
 }
 
 /// Every match is replaced; `$1` or `${1}` stands for a group.
@@ -151,21 +134,6 @@ mod tests {
     use super::{Pattern, states};
     use crate::functions::testing::answer;
     use regex::Regex;
-
-    #[test]
-    fn the_first_match_or_a_group_of_it_is_extracted() {
-        let extract = |args: &str| answer(&format!("SELECT coalesce(regexp_extract({args}), 'NULL')"));
-        assert_eq!(
-            extract("'s3://b/run=1/x/run=20230131t0_ab/kind=call/f', '.*/run=([0-9a-z_]+)/', 1"),
-            "20230131t0_ab"
-        );
-        assert_eq!(extract("'a1b22', '[0-9]+'"), "1");
-        assert_eq!(extract("'abc', '[0-9]+'"), "NULL");
-        assert_eq!(extract("'b', '(a)|b', 1"), "NULL");
-        assert_eq!(extract("CAST(NULL AS varchar), 'a'"), "NULL");
-        let no_group = answer("SELECT regexp_extract('a', 'a', 1)");
-        assert_eq!(no_group, "Pattern has 0 groups. Cannot access group 1");
-    }
 
     #[test]
     fn every_match_is_replaced_and_patterns_may_differ_by_row() {
