@@ -79,7 +79,8 @@ async fn look_back(
     output: &mut Output<Report>,
 ) -> Result<Vec<anyhow::Error>> {
     let mut failures = Vec::new();
-    let mut pace = Pace::new(context);
+    // The other half of the time is kept for the days that were asked for.
+    let mut pace = Pace::of_half(context);
     let sql = lake.sql.query("usage_daily")?;
     let heads = publications::heads(lake, &lake.layout.usage_daily, days).await?;
     let inputs = DayInputs::look_at_all(lake, days).await?;

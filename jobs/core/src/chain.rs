@@ -23,7 +23,7 @@ pub const MANIFEST: &str = "_inputs.json";
 /// The note of an hour's publication that names the generation of the hour before which it was made from.
 pub const BEFORE: &str = "before";
 /// What the note says where the hour before published nothing.
-pub const NONE: &str = "none";
+const NONE: &str = "none";
 /// The note that stands for the raw objects which it was made from.
 pub const OBJECTS: &str = "objects";
 

@@ -134,12 +134,11 @@ pub async fn heads_since<P: Period>(lake: &Lake, table: &TableLayout, first: Opt
     }
     let periods: BTreeSet<P> = last.keys().chain(mirror.keys()).copied().collect();
     let wanted = periods.into_iter().filter(|period| first.is_none_or(|first| *period >= first));
-    let newest = stream::iter(wanted.map(|period| {
+    let newest = stream::iter(wanted).map(|period| {
         let mirror = mirror.get(&period).cloned().unwrap_or_default();
         let last = last.get(&period).copied().unwrap_or_default();
-        (period, mirror, last)
-    }));
-    let newest = newest.map(async |(period, mirror, last)| newest_of(lake, table, period, mirror, last).await);
+        async move { anyhow::Ok((period, newest(lake, table, period, mirror, Some(last)).await?)) }
+    });
     let newest: Vec<(P, Newest)> = newest.buffered(AT_ONCE).try_collect().await?;
     let (periods, newest): (Vec<P>, Vec<Newest>) = newest.into_iter().unzip();
     let heads = periods.into_iter().zip(settle(lake, table, newest).await?);
@@ -214,16 +213,6 @@ struct Newest {
     head: Head,
     /// The mirror shows another.
     is_behind: bool,
-}
-
-async fn newest_of<P: Period>(
-    lake: &Lake,
-    table: &TableLayout,
-    period: P,
-    mirror: Head,
-    last: u64,
-) -> Result<(P, Newest)> {
-    Ok((period, newest(lake, table, period, mirror, Some(last)).await?))
 }
 
 /// `last` is the number of the log's last entry, where it is known.

@@ -13,7 +13,7 @@ use crate::lake::Lake;
 use crate::layout::{TableLayout, period_values};
 use crate::location::Location;
 use crate::names::TableName;
-use crate::period::Period;
+use crate::period::{Month, Period};
 use crate::publications::{self, Head};
 
 const PREFIX: &str = "meterlake.";
@@ -176,7 +176,7 @@ pub async fn vacuum_table<P: Period>(lake: &Lake, table: &TableLayout, also: &[&
 /// The folders of all generations that have objects, by their periods.
 async fn generations<P: Period>(lake: &Lake, table: &TableLayout) -> Result<BTreeMap<P, Vec<Location>>> {
     let mut found: BTreeSet<Location> = BTreeSet::new();
-    if P::KEYS.len() > MONTH_KEYS {
+    if P::KEYS.len() > Month::KEYS.len() {
         // A few objects for each of many periods: one listing is a fraction of the calls.
         let objects = lake.store.list(&table.folder).await?;
         found.extend(objects.iter().map(|object| Generation::folder_around(&object.location)));
@@ -200,9 +200,6 @@ async fn generations<P: Period>(lake: &Lake, table: &TableLayout) -> Result<BTre
     }
     Ok(generations)
 }
-
-/// As many keys as tables with a partition a month have.
-const MONTH_KEYS: usize = 2;
 
 /// Whether a partition's objects lie in a generation's folder, straight or further below.
 fn is_in(location: &Location, generation: &Location) -> bool {

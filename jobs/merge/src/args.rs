@@ -1,7 +1,5 @@
 //! What can be asked of `merge`, and the hours that it works on.
 
-use std::time::Instant;
-
 use anyhow::Result;
 use async_trait::async_trait;
 use meterlake_core::chain;
@@ -62,8 +60,12 @@ impl Job for MergeJob {
         let mut failures = look_back(lake, first, lookback, context, output).await?;
         let options = Options { force: args.force, ..Options::default() };
         let merged = each::<Self, _, _>(hours, context, output, |hour| merge_hour(lake, hour, options)).await;
-        failures.extend(carry_on(lake, last, context, output).await.err());
+        if let Err(error) = carry_on(lake, last, context, output).await {
+            tracing::warn!("the hours after these cannot be merged again: {error:#}");
+            failures.push(error);
+        }
         vacuum_staging(lake).await?;
+        // The log has named the others already.
         merged?;
         let count = failures.len();
         match failures.into_iter().next() {
@@ -84,12 +86,8 @@ async fn look_back(
     output: &mut Output<Report>,
 ) -> Result<Vec<anyhow::Error>> {
     let mut failures = Vec::new();
-    // Half of the time is kept for the hours that were asked for.
-    let half = context.deadline.map(|deadline| {
-        let now = Instant::now();
-        now + deadline.saturating_duration_since(now) / 2
-    });
-    let mut pace = Pace::new(&Context { deadline: half, ..context.clone() });
+    // The other half of the time is kept for the hours that were asked for.
+    let mut pace = Pace::of_half(context);
     let back = |hours: u32| first.offset(-i32::try_from(hours).unwrap_or(i32::MAX));
     let (earliest, ordinary) = (back(lookback), back(lookback.min(lake.config.merge.lookback)));
     let hours: Vec<Hour> = Hour::range(earliest.previous(), first.previous()).collect();

@@ -158,7 +158,7 @@ impl Book {
     pub async fn take(&self, entry: &Entry, done: DateTime<Utc>) -> Result<bool> {
         let taken = self.change(entry.job.name, |notes| {
             let is_due = notes.entries.get(&entry.name).is_some_and(|progress| progress.done == done);
-            if !is_due || notes.held_by_other(&self.owner, self.lake.clock.now()).is_some() {
+            if !is_due || notes.held_by_other(&self.owner, self.now()).is_some() {
                 return None;
             }
             notes.lease = Some(self.new_lease());
@@ -174,7 +174,7 @@ impl Book {
     pub async fn take_job(&self, job: &'static str) -> Result<()> {
         let mut holder = None;
         let taken = self.change(job, |notes| {
-            holder = notes.held_by_other(&self.owner, self.lake.clock.now()).cloned();
+            holder = notes.held_by_other(&self.owner, self.now()).cloned();
             holder.is_none().then(|| notes.lease = Some(self.new_lease()))
         });
         taken.await?;
@@ -243,8 +243,14 @@ impl Book {
         notes.held_by_other(&self.owner, now)
     }
 
+    /// The time that the lake goes by.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.lake.clock.now()
+    }
+
     fn new_lease(&self) -> Lease {
-        Lease { owner: self.owner.clone(), until: self.lake.clock.now() + self.lease }
+        Lease { owner: self.owner.clone(), until: self.now() + self.lease }
     }
 
     fn log(&self, job: &str) -> Log {

@@ -69,7 +69,7 @@ impl<'a> Replay<'a> {
     /// # Errors
     /// Its end has not come yet, a job failed, or a scheduler runs jobs of this lake.
     pub async fn play(&self, scene: &mut impl Scene) -> Result<()> {
-        if self.to > Utc::now() {
+        if self.to > self.lake.clock.now() {
             bail!("{} has not come yet: what is not over cannot be replayed", time(self.to));
         }
         let mut signals = stop_signals()?;

@@ -38,7 +38,7 @@ pub(super) async fn serve<J: Job>(connect: Connect) -> Result<()> {
 /// # Errors
 /// The event is wrong, the job failed, or its time is up. The next try goes on where this one stopped.
 async fn handle<J: Job>(lake: &Lake, event: Value, deadline: Instant) -> Result<Vec<Value>> {
-    let request = Request::parse(event)?;
+    let request = Request::parse(event, lake.clock.now())?;
     let args: J::Args = serde_json::from_value(Value::Object(request.args))
         .with_context(|| format!("the event asks for something that {} does not have", J::NAME))?;
     let context = Context { now: request.time, dry_run: request.dry_run, deadline: Some(deadline) };
@@ -47,7 +47,7 @@ async fn handle<J: Job>(lake: &Lake, event: Value, deadline: Instant) -> Result<
     let done = tokio::time::timeout_at(deadline.into(), work).await;
     let reports = output.into_kept();
     // Also of what was done before an error.
-    for line in metrics::lines(&reports, request.is_scheduled, Utc::now()) {
+    for line in metrics::lines(&reports, request.is_scheduled, lake.clock.now()) {
         writeln!(std::io::stdout().lock(), "{line}")?;
     }
     let Ok(done) = done else {
@@ -59,7 +59,7 @@ async fn handle<J: Job>(lake: &Lake, event: Value, deadline: Instant) -> Result<
     done.map(|()| reports)
 }
 
-/// The time until a deadline in milliseconds since 1970, as Lambda gives it.
+/// The time until a deadline in milliseconds since 1970, as Lambda gives it: by the machine's clock, whatever the lake goes by.
 fn left(deadline: u64) -> Duration {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Duration::from_millis(deadline).saturating_sub(now)
@@ -79,8 +79,9 @@ impl Request {
     /// Reads EventBridge's event (`time`), EventBridge Scheduler's input (`scheduled_time`, beside arguments), or a
     /// manual one (arguments, `time`, `dry_run`).
     ///
-    /// The period comes from the event and never from the clock: a retry works on the period of the first try.
-    fn parse(event: Value) -> Result<Self> {
+    /// The period comes from the event and never from the clock: a retry works on the period of the first try. `now` stands
+    /// in where the event names the period itself.
+    fn parse(event: Value, now: DateTime<Utc>) -> Result<Self> {
         let Value::Object(mut args) = event else { bail!("the event is no JSON object") };
         let time = args.remove("scheduled_time").or_else(|| args.remove("time"));
         // A rule without an input of its own passes on its whole event, which carries no arguments.
@@ -97,7 +98,7 @@ impl Request {
             Some(Value::String(text)) => {
                 text.parse().with_context(|| format!("the event's time `{text}` is not like 2023-01-31T07:10:00Z"))?
             }
-            None if names_a_period => Utc::now(),
+            None if names_a_period => now,
             _ => bail!(
                 "the event says no time: give `time` or `scheduled_time` like 2023-01-31T07:10:00Z, or name the period"
             ),
@@ -117,20 +118,21 @@ mod tests {
         let rule = json!({"version": "0", "source": "aws.events", "detail-type": "Scheduled Event",
             "time": "2023-01-31T07:10:00Z", "resources": [], "detail": {}});
         assert_eq!(
-            Request::parse(rule).unwrap(),
+            Request::parse(rule, Utc::now()).unwrap(),
             Request { time, is_scheduled: true, dry_run: false, args: Map::new() }
         );
         let scheduler = json!({"scheduled_time": "2023-01-31T07:10:00Z", "lookback": 3});
-        let request = Request::parse(scheduler).unwrap();
+        let request = Request::parse(scheduler, Utc::now()).unwrap();
         assert_eq!((request.time, &request.args["lookback"]), (time, &json!(3)));
-        let manual = Request::parse(json!({"hour": "2023-01-31T06", "dry_run": true})).unwrap();
-        assert!(manual.dry_run && !manual.is_scheduled && manual.args.len() == 1);
+        let now = time + chrono::TimeDelta::days(400);
+        let manual = Request::parse(json!({"hour": "2023-01-31T06", "dry_run": true}), now).unwrap();
+        assert!(manual.dry_run && !manual.is_scheduled && manual.args.len() == 1 && manual.time == now);
     }
 
     #[test]
     fn an_event_without_a_time_or_a_period_is_refused() {
         for event in [json!({}), json!([]), json!({"time": 5}), json!({"time": "soon"})] {
-            assert!(Request::parse(event).is_err());
+            assert!(Request::parse(event, Utc::now()).is_err());
         }
     }
 }

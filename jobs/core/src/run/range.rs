@@ -56,6 +56,14 @@ impl Pace {
         Self { deadline: context.deadline, begun: None, longest: Duration::ZERO }
     }
 
+    /// The same, with half of the time that is left.
+    #[must_use]
+    pub fn of_half(context: &Context) -> Self {
+        let now = Instant::now();
+        let half = context.deadline.map(|deadline| now + deadline.saturating_duration_since(now) / 2);
+        Self { deadline: half, ..Self::new(context) }
+    }
+
     /// Whether there is time for a piece of work, which then begins. The first is begun in any case: whoever has less
     /// time than one piece takes would never get on.
     pub fn has_time(&mut self) -> bool {
@@ -76,9 +84,12 @@ mod tests {
     use super::*;
     use chrono::Utc;
 
+    fn context(time_left: Option<Duration>) -> Context {
+        Context { now: Utc::now(), dry_run: false, deadline: time_left.map(|left| Instant::now() + left) }
+    }
+
     fn pace(time_left: Option<Duration>) -> Pace {
-        let deadline = time_left.map(|left| Instant::now() + left);
-        Pace::new(&Context { now: Utc::now(), dry_run: false, deadline })
+        Pace::new(&context(time_left))
     }
 
     #[test]
@@ -96,6 +107,13 @@ mod tests {
         assert!(pace.has_time());
         pace.longest = Duration::from_secs(41);
         assert!(!pace.has_time());
+    }
+
+    #[test]
+    fn half_of_the_time_is_over_at_half_time() {
+        let left = Pace::of_half(&context(Some(Duration::from_secs(60)))).deadline.unwrap() - Instant::now();
+        assert!(left <= Duration::from_secs(30) && left > Duration::from_secs(25), "{left:?}");
+        assert!(Pace::of_half(&context(None)).deadline.is_none());
     }
 
     #[test]

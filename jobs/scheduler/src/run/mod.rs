@@ -59,7 +59,7 @@ pub async fn run(lake: &Lake, schedules: &Schedules, settings: &Settings) -> Res
     let signals = stop_signals()?;
     settings.programs.check(schedules)?;
     let book = Book::open(lake, settings.lease).await?;
-    book.enroll(schedules, Utc::now()).await?;
+    book.enroll(schedules, book.now()).await?;
     tracing::info!(schedules = schedules.file, lake = %lake.config.lake, "the scheduler runs");
     let scheduler = Scheduler {
         lake,
@@ -108,7 +108,7 @@ impl<'a> Scheduler<'a> {
     async fn go(mut self, mut signals: Vec<Signal>) -> Result<()> {
         let mut runs: Runs<'a> = FuturesUnordered::new();
         loop {
-            let mut wake = Utc::now() + LOOK_EVERY;
+            let mut wake = self.book.now() + LOOK_EVERY;
             if !self.is_stopping() {
                 match self.start(&runs).await {
                     Ok(next) => wake = wake.min(next),
@@ -134,7 +134,7 @@ impl<'a> Scheduler<'a> {
     /// Starts what may run; says when something may be due next.
     async fn start(&mut self, runs: &Runs<'a>) -> Result<DateTime<Utc>> {
         let notes = self.book.look(self.schedules).await?;
-        let now = Utc::now();
+        let now = self.book.now();
         self.standings = standings(self.schedules, self.book, &notes, now, !self.settings.once);
         let mut next = self.standings.iter().filter_map(Standing::changes_at).min().unwrap_or(now + LOOK_EVERY);
         for (firing, progress) in to_run(self.schedules, &self.standings, &self.failed) {
@@ -164,13 +164,13 @@ impl<'a> Scheduler<'a> {
     /// stand still while the machine sleeps.
     async fn wait(&self, runs: &mut Runs<'a>, signals: &mut [Signal], wake: DateTime<Utc>) -> Event {
         loop {
-            self.line.say(self.status(Utc::now()));
-            let left = (wake - Utc::now()).to_std().unwrap_or_default();
+            self.line.say(self.status(self.book.now()));
+            let left = (wake - self.book.now()).to_std().unwrap_or_default();
             tokio::select! {
                 Some((job, ended)) = runs.next() => return Event::Ended(job, ended),
                 () = any(signals) => return Event::Stop,
                 () = sleep(left.clamp(Duration::from_millis(20), Duration::from_secs(1))) => {
-                    if Utc::now() >= wake {
+                    if self.book.now() >= wake {
                         return Event::Time;
                     }
                 }

@@ -99,7 +99,7 @@ impl Supervised<'_> {
         let lease = self.book.lease.to_std().unwrap_or_default();
         let mut renewal = interval_at((Instant::now() + lease / 3).into(), lease / 3);
         renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut leased_until = Utc::now() + self.book.lease;
+        let mut leased_until = self.book.now() + self.book.lease;
         let mut is_lost = false;
         let mut kill_at: Option<Instant> = None;
         let status = loop {
@@ -108,11 +108,11 @@ impl Supervised<'_> {
                 status = program.wait() => break status,
                 _ = renewal.tick(), if !is_lost => {
                     match self.book.renew(job).await {
-                        Ok(true) => leased_until = Utc::now() + self.book.lease,
+                        Ok(true) => leased_until = self.book.now() + self.book.lease,
                         Ok(false) => is_lost = true,
                         Err(error) => {
                             tracing::warn!(job, "cannot renew the lease: {}", meterlake_core::run::one_line(&error));
-                            is_lost = leased_until - Utc::now() < TimeDelta::zero();
+                            is_lost = leased_until - self.book.now() < TimeDelta::zero();
                         }
                     }
                     if is_lost {
@@ -145,7 +145,7 @@ impl Supervised<'_> {
 
     fn failed(&self, error: anyhow::Error) -> Outcome {
         let failures = self.progress.failures.saturating_add(1);
-        Outcome::Failed(error, failures, Utc::now() + self.backoff.wait(failures))
+        Outcome::Failed(error, failures, self.book.now() + self.backoff.wait(failures))
     }
 }
 
