@@ -1,5 +1,6 @@
+use std::cell::RefCell;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 
 use meterlake_core::engine::Engine;
 use serde_json::{Value, json};
@@ -8,13 +9,16 @@ use super::super::api::{Execution, Page};
 use super::CTAS;
 use super::fake::{Script, as_is, engine, failed, page, statement, succeeded};
 
-/// Keeps what is logged.
-#[derive(Clone, Default)]
-struct Buffer(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    /// What this thread has logged. A test and all that it awaits run on one thread.
+    static LOGGED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+struct Buffer;
 
 impl Write for Buffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        LOGGED.with_borrow_mut(|logged| logged.write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -23,15 +27,19 @@ impl Write for Buffer {
 }
 
 /// The lines that executing a statement logs.
+///
+/// The subscriber is the process's: a subscriber of one thread alone may lose events, because a thread without one that
+/// comes to the same line of code first switches that line off for all.
 async fn logged(sql: &str, script: Script) -> Vec<Value> {
+    static SUBSCRIBED: Once = Once::new();
+    SUBSCRIBED.call_once(|| {
+        let lines = tracing_subscriber::fmt().json().flatten_event(true).without_time().with_target(false);
+        lines.with_writer(|| Buffer).init();
+    });
     let (_, engine) = engine(script, as_is).await;
-    let buffer = Buffer::default();
-    let kept = buffer.clone();
-    let lines = tracing_subscriber::fmt().json().flatten_event(true).without_time().with_target(false);
-    let guard = tracing::subscriber::set_default(lines.with_writer(move || kept.clone()).finish());
+    LOGGED.take();
     drop(engine.execute(&statement(sql)).await);
-    drop(guard);
-    let text = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
+    let text = String::from_utf8(LOGGED.take()).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
