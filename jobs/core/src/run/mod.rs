@@ -6,6 +6,7 @@ mod output;
 mod range;
 mod signal;
 mod terminal;
+mod wait;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ pub use output::{Output, OutputFormat};
 pub use range::{Pace, each};
 pub use signal::stop_signal;
 pub use terminal::{Progress, StatusLine, above_progress, start_logging, start_logging_at};
+pub use wait::{NotYet, WaitUntil};
 
 /// Opens the lake that a configuration names. The binary chooses what stands behind the seams.
 pub type Connect = fn(Config) -> BoxFuture<'static, Result<Lake>>;
