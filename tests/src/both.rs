@@ -12,9 +12,8 @@ use meterlake_core::names::TableName;
 use meterlake_core::period::Period;
 use meterlake_core::publications;
 use meterlake_core::sql::{SqlValue, SqlValues};
-use meterlake_tables::TablesJob;
 
-use crate::lake::{Row, TestLake, run};
+use crate::lake::{Row, TestLake, tables};
 use crate::lakes::lake_on_trino;
 
 /// The two lakes.
@@ -29,7 +28,7 @@ impl Both {
     /// Copies a local lake with its tables: every object, and every partition.
     pub async fn of(local: TestLake, trino: &Trino) -> Self {
         let both = Self { on_trino: lake_on_trino(trino).await, local };
-        run::<TablesJob>(&both.on_trino, &Default::default()).await.expect("tables");
+        tables(&both.on_trino).await.expect("tables");
         both.copy().await;
         both
     }

@@ -13,7 +13,7 @@ use meterlake_core::engine::{Engine, Outcome, Rows, Statement};
 use meterlake_core::lake::Lake;
 use meterlake_core::location::Location;
 use meterlake_core::names::{Name, TableName};
-use meterlake_core::store::{LocalStore, Object, ObjectWriter, Store};
+use meterlake_core::store::{Children, LocalStore, Object, ObjectWriter, Store};
 use meterlake_embedded::{EmbeddedEngine, SqliteCatalog};
 use tokio::sync::Notify;
 
@@ -186,8 +186,8 @@ impl<T: Store> Store for Fused<T> {
         self.fuse.call("Store::list", folder, self.inner.list(folder)).await
     }
 
-    async fn folders(&self, folder: &Location) -> Result<Vec<Location>> {
-        self.fuse.call("Store::folders", folder, self.inner.folders(folder)).await
+    async fn children(&self, folder: &Location) -> Result<Children> {
+        self.fuse.call("Store::children", folder, self.inner.children(folder)).await
     }
 
     async fn read(&self, object: &Location) -> Result<Option<Vec<u8>>> {

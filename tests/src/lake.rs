@@ -62,6 +62,15 @@ pub async fn run<J: Job>(lake: &Lake, args: &J::Args) -> Result<Vec<Value>> {
     Ok(output.into_kept())
 }
 
+/// Makes the tables of a lake that has no beginning: a test puts files of any time into it.
+///
+/// # Errors
+/// The tables cannot be made.
+pub async fn tables(lake: &Lake) -> Result<()> {
+    run::<TablesJob>(lake, &Default::default()).await?;
+    lake.store.delete_folder(&lake.config.lake.join(meterlake_core::log::FOLDER).join("lake")).await
+}
+
 /// Period and status of each report, such as `2023-01-31T06 published`.
 #[must_use]
 pub fn statuses(reports: &[Value]) -> Vec<String> {
@@ -101,7 +110,7 @@ impl TestLake {
     /// A lake with its tables.
     pub async fn new() -> Self {
         let lake = Self::bare().await;
-        run::<TablesJob>(&lake.lake, &Default::default()).await.expect("tables that can be created");
+        tables(&lake.lake).await.expect("tables that can be created");
         lake
     }
 

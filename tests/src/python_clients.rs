@@ -6,10 +6,9 @@ use std::sync::OnceLock;
 
 use meterlake_embedded::connect_aws;
 use meterlake_merge::MergeJob;
-use meterlake_tables::TablesJob;
 
 use crate::calls::{call, lines, with};
-use crate::lake::{counts, hour, one, run};
+use crate::lake::{counts, hour, one, run, tables};
 use crate::ministack::{endpoint, sdk_config};
 use crate::python::{python_with, succeed};
 use crate::stand_in::StandIn;
@@ -22,7 +21,7 @@ fn python() -> &'static PathBuf {
 /// A lake with one merged hour, whose calls the scripts know.
 async fn lake_with_calls(stand_in: &StandIn) {
     let lake = connect_aws(stand_in.config(), &sdk_config()).await.expect("a lake that opens");
-    run::<TablesJob>(&lake, &Default::default()).await.expect("tables");
+    tables(&lake).await.expect("tables");
     let hour = hour("2023-01-31T06");
     let missing = with(with(call("b"), "status", "-"), "responseLength", "-");
     let calls = [

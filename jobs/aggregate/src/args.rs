@@ -2,13 +2,14 @@
 
 use anyhow::Result;
 use async_trait::async_trait;
+use meterlake_core::beginning::Beginning;
 use meterlake_core::day_inputs::DayInputs;
 use meterlake_core::lake::Lake;
 use meterlake_core::period::{Day, Period};
 use meterlake_core::publications;
 use meterlake_core::publish::vacuum_staging;
 use meterlake_core::report::Status;
-use meterlake_core::run::{Context, Job, Output, Pace, each, selected_periods};
+use meterlake_core::run::{Context, Job, NotYet, Output, Pace, WaitUntil, each_until, selected_periods};
 use serde::Deserialize;
 
 use crate::job::{self, Options, aggregate_day, lacks_hours};
@@ -39,6 +40,9 @@ pub struct Args {
     /// Go on where hours were never merged; the report and the partition say which
     #[arg(long)]
     pub allow_missing: bool,
+    /// A day whose hours are not merged yet waits until then, and has not failed: a time, or +34h for so long after the day
+    #[arg(long, value_name = "TIME")]
+    pub wait_until: Option<WaitUntil>,
 }
 
 #[async_trait]
@@ -49,7 +53,12 @@ impl Job for AggregateJob {
     type Report = Report;
 
     async fn run(lake: &Lake, args: &Args, context: &Context, output: &mut Output<Report>) -> Result<()> {
-        let days = selected_periods(args.day, args.from, args.to, context.now)?;
+        let is_named = matches!(args.day, Some(Some(_))) || args.from.is_some();
+        let mut days = selected_periods(args.day, args.from, args.to, context.now)?;
+        let beginning = Beginning::look(lake).await?;
+        if !is_named {
+            days = beginning.without_earlier(days);
+        }
         if context.dry_run {
             for day in days {
                 let (plan, statement) = job::plan(lake, day).await?;
@@ -57,11 +66,15 @@ impl Job for AggregateJob {
             }
             return Ok(());
         }
-        let Some(first) = days.first() else { return Ok(()) };
+        let Some(first) = days.first() else {
+            tracing::info!("the lake begins after the last complete day: there is nothing to aggregate yet");
+            return Ok(());
+        };
         let options = Options { force: args.force, allow_missing: args.allow_missing };
         // An earlier day that fails must not keep the new ones from being built; it is said at the end.
-        let failures = look_back(lake, &earlier(lake, *first, args.lookback), context, output).await?;
-        each::<Self, _, _>(days, context, output, |day| aggregate_day(lake, day, options)).await?;
+        let failures = look_back(lake, &beginning, *first, args, context, output).await?;
+        each_until::<Self, _, _>(days, args.wait_until, context, output, |day| aggregate_day(lake, day, options))
+            .await?;
         vacuum_staging(lake).await?;
         let count = failures.len();
         match failures.into_iter().next() {
@@ -74,26 +87,33 @@ impl Job for AggregateJob {
 /// Builds those earlier days whose hours or SQL changed since they were built, and those that were never built and can be.
 async fn look_back(
     lake: &Lake,
-    days: &[Day],
+    beginning: &Beginning,
+    first: Day,
+    args: &Args,
     context: &Context,
     output: &mut Output<Report>,
 ) -> Result<Vec<anyhow::Error>> {
+    let days = beginning.without_earlier(earlier(lake, first, args.lookback));
+    let may_wait = |day: Day| args.wait_until.is_some_and(|wait| wait.allows(context.now, day.end()));
     let mut failures = Vec::new();
     // The other half of the time is kept for the days that were asked for.
     let mut pace = Pace::of_half(context);
     let sql = lake.sql.query("usage_daily")?;
-    let heads = publications::heads(lake, &lake.layout.usage_daily, days).await?;
-    let inputs = DayInputs::look_at_all(lake, days).await?;
-    for ((day, head), inputs) in days.iter().zip(heads).zip(inputs) {
+    let heads = publications::heads(lake, &lake.layout.usage_daily, &days).await?;
+    let inputs = DayInputs::look_at_all(lake, &days).await?;
+    for ((day, head), inputs) in days.into_iter().zip(heads).zip(inputs) {
         let missing = inputs.missing();
         let is_stale = match head.publication() {
             Some(published) => published.fingerprint != inputs.fingerprint(lake, &sql),
-            // The days before the lake's first hour are no gap.
-            None if missing.len() < HOURS_A_DAY && !missing.is_empty() => {
-                tracing::warn!(%day, missing = missing.len(), "this day was never aggregated, and lacks hours: merge them");
+            // Where nobody noted when the lake begins, nobody knows whether these hours had to be merged.
+            None if beginning.first.is_none() && !missing.is_empty() => {
+                if missing.len() < HOURS_A_DAY {
+                    let missing = missing.len();
+                    tracing::warn!(%day, missing, "this day was never aggregated, and lacks hours: merge them");
+                }
                 false
             }
-            None => missing.is_empty(),
+            None => true,
         };
         if !is_stale {
             continue;
@@ -105,9 +125,13 @@ async fn look_back(
         // A day that was built without some of its hours may be built so again.
         let lacked_hours = head.publication().is_some_and(|published| lacks_hours(&published));
         let options = Options { force: false, allow_missing: lacked_hours };
-        match aggregate_day(lake, *day, options).await {
+        match aggregate_day(lake, day, options).await {
             Ok(report) if report.status == Status::Unchanged => {}
             Ok(report) => output.report(&report)?,
+            // Merge looks back as well, and brings what is missing.
+            Err(error) if error.is::<NotYet>() && may_wait(day) => {
+                tracing::warn!(%day, "waits: {error:#}");
+            }
             Err(error) => {
                 tracing::warn!(%day, "cannot be built again: {error:#}");
                 failures.push(error);

@@ -49,6 +49,8 @@ pub(crate) struct Work<'a> {
     sql: SqlFile,
     inputs: DayInputs,
     slot: Slot<'a, Day>,
+    /// Whether the files of what is published are still there.
+    is_there: bool,
 }
 
 /// The numbers of one aggregated day.
@@ -62,6 +64,9 @@ struct Counts {
     scan: Scan,
 }
 
+/// The note of a day that says how many files it has.
+const OUTPUT_FILES: &str = "output_files";
+
 /// Whether a day was published without some of its hours.
 pub(crate) fn lacks_hours(published: &Publication) -> bool {
     published.notes.get("missing_hours").is_some_and(|hours| !hours.is_empty())
@@ -70,6 +75,7 @@ pub(crate) fn lacks_hours(published: &Publication) -> bool {
 /// `None`: the day changed meanwhile and has to be looked at again.
 async fn attempt(lake: &Lake, day: Day, options: Options) -> Result<Option<Report>> {
     let work = Work::look(lake, day).await?;
+    work.inputs.require_in_the_lake()?;
     match &work.slot.published {
         Some(published) if work.is_fresh() && !options.force => {
             if !options.allow_missing {
@@ -88,13 +94,16 @@ impl<'a> Work<'a> {
             required_table(&*lake.catalog, &table.name).await?;
         }
         let slot = Slot::look(lake, &lake.layout.usage_daily, day).await?;
-        Ok(Self { lake, day, sql: lake.sql.query("usage_daily")?, inputs: DayInputs::look(lake, day).await?, slot })
+        let is_there = slot.is_there(OUTPUT_FILES).await?;
+        let inputs = DayInputs::look(lake, day).await?;
+        Ok(Self { lake, day, sql: lake.sql.query("usage_daily")?, inputs, slot, is_there })
     }
 
-    /// Whether what is published is made from what is there.
+    /// Whether what is published is made from what is there, and is still there itself.
     pub(crate) fn is_fresh(&self) -> bool {
         let published = self.slot.published.as_ref();
-        published.is_some_and(|published| published.fingerprint == self.inputs.fingerprint(self.lake, &self.sql))
+        self.is_there
+            && published.is_some_and(|published| published.fingerprint == self.inputs.fingerprint(self.lake, &self.sql))
     }
 
     async fn build(&self, options: Options) -> Result<Option<Report>> {
@@ -191,7 +200,7 @@ impl<'a> Work<'a> {
             number("malformed", self.inputs.sum("malformed")),
             number("source_files", self.inputs.sum("output_files")),
             number("source_bytes", self.inputs.sum("output_bytes")),
-            number("output_files", counts.output_files),
+            number(OUTPUT_FILES, counts.output_files),
             number("output_bytes", counts.output_bytes),
             ("missing_hours".to_owned(), missing.join(",")),
         ]);

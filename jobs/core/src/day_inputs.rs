@@ -5,17 +5,22 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail};
 
+use crate::beginning::Beginning;
 use crate::chain;
 use crate::generation::Fingerprint;
 use crate::lake::Lake;
 use crate::period::{Day, Hour, Period};
 use crate::publications::{self, Head};
 use crate::publish::Publication;
+use crate::run::NotYet;
 use crate::sql::SqlFile;
 
 /// The hours of a day, each with the last entry of its log.
 #[derive(Debug, Clone)]
 pub struct DayInputs {
+    day: Day,
+    /// Where the lake begins.
+    beginning: Beginning,
     /// The hour before the day.
     before: Head,
     hours: Vec<(Hour, Head)>,
@@ -43,12 +48,15 @@ impl DayInputs {
         };
         let hours: BTreeSet<Hour> = days.iter().flat_map(around).collect();
         let hours: Vec<Hour> = hours.into_iter().collect();
+        let beginning = Beginning::look(lake).await?;
         let heads = publications::heads(lake, &lake.layout.merged, &hours).await?;
         let heads: BTreeMap<Hour, Head> = hours.into_iter().zip(heads).collect();
         let head = |hour: Hour| heads.get(&hour).cloned().unwrap_or_default();
         let of_day = |day: &Day| {
             let first = Hour::containing(day.start());
             Self {
+                day: *day,
+                beginning,
                 before: head(first.previous()),
                 hours: day.hours().map(|hour| (hour, head(hour))).collect(),
                 after: (first.offset(24), head(first.offset(24))),
@@ -71,26 +79,41 @@ impl DayInputs {
         hash.finish()
     }
 
-    /// The hours that were never merged.
+    /// The hours that were never merged. Those before the beginning of the lake are empty, and not among them.
     #[must_use]
     pub fn missing(&self) -> Vec<Hour> {
-        self.hours.iter().filter(|(_, head)| head.partition.is_none()).map(|(hour, _)| *hour).collect()
+        let hours = self.hours.iter().filter(|(hour, _)| self.beginning.includes(*hour));
+        hours.filter(|(_, head)| head.partition.is_none()).map(|(hour, _)| *hour).collect()
+    }
+
+    /// Whether the day is over before the lake begins.
+    #[must_use]
+    pub fn is_before_the_lake(&self) -> bool {
+        self.beginning.is_after(self.day)
+    }
+
+    /// Refuses a day that is over before the lake begins.
+    ///
+    /// # Errors
+    /// It is; the error says how to move the beginning.
+    pub fn require_in_the_lake(&self) -> Result<()> {
+        self.beginning.require(self.day)
     }
 
     /// Refuses a day with hours that were never merged.
     ///
     /// # Errors
-    /// There are some; the error names them and the command that mends it.
+    /// There are some: [`NotYet`], which names them and the command that mends it.
     pub fn require_all(&self, day: Day) -> Result<()> {
         let missing = self.missing();
         let (Some(from), Some(to)) = (missing.first(), missing.last()) else { return Ok(()) };
         let names: Vec<String> = missing.iter().map(Hour::to_string).collect();
-        bail!(
+        bail!(NotYet(format!(
             "{} hours of {day} were never merged ({}): run `merge --from {from} --to {to}`, or go on without them with \
              --allow-missing",
             missing.len(),
             names.join(", ")
-        )
+        )))
     }
 
     /// The hours, of the day and the first after it, that were made from another generation than the hour before publishes now: in
@@ -109,15 +132,15 @@ impl DayInputs {
     /// Refuses a day with such hours.
     ///
     /// # Errors
-    /// There are some; the error names them and the command that mends it.
+    /// There are some: [`NotYet`], which names them and the command that mends it.
     pub fn require_linked(&self, day: Day) -> Result<()> {
         let unlinked = self.unlinked();
         let (Some(from), Some(to)) = (unlinked.first(), unlinked.last()) else { return Ok(()) };
         let names: Vec<String> = unlinked.iter().map(Hour::to_string).collect();
-        bail!(
+        bail!(NotYet(format!(
             "the hour before changed after these hours of {day} were merged: {}: run `merge --from {from} --to {to}`",
             names.join(", ")
-        )
+        )))
     }
 
     /// The hours and what is published of them.

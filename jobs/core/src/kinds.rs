@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 
-use crate::catalog::{Parameters, Partition};
+use crate::catalog::{Parameters, Partition, PartitionFilter};
 use crate::lake::Lake;
-use crate::layout::{Layout, TableLayout, period_values};
+use crate::layout::{Layout, TableLayout, period_of_values, period_values};
 use crate::location::Location;
 use crate::period::Hour;
 use crate::publications::{self, new_mark};
@@ -80,6 +80,22 @@ pub async fn follow(lake: &Lake, hours: &[Hour], dry_run: bool) -> Result<Vec<Ho
         left = wrong;
     }
     bail!("other runs publish {} and more again and again: run this again", left[0])
+}
+
+/// The partitions of copies and malformed lines that are spelled otherwise than ours, each with its table: no job made them.
+///
+/// # Errors
+/// The catalog failed.
+pub async fn strangers(lake: &Lake) -> Result<Vec<(&TableLayout, Partition)>> {
+    let mut strangers = Vec::new();
+    for table in [&lake.layout.copies, &lake.layout.malformed] {
+        let partitions = lake.catalog.partitions(&table.name, &PartitionFilter::default()).await?;
+        let others = partitions.into_iter().filter(|partition| {
+            period_of_values::<Hour>(&partition.values).is_none_or(|hour| period_values(hour) != partition.values)
+        });
+        strangers.extend(others.map(|partition| (table, partition)));
+    }
+    Ok(strangers)
 }
 
 /// One comparison; gives the hours that did not agree.

@@ -33,6 +33,15 @@ pub struct Layout {
     pub line_items: TableLayout,
 }
 
+impl Layout {
+    /// All tables.
+    #[must_use]
+    pub fn tables(&self) -> [&TableLayout; 8] {
+        let Self { raw, lines, merged, copies, malformed, usage_daily, invoices, line_items, .. } = self;
+        [raw, lines, merged, copies, malformed, usage_daily, invoices, line_items]
+    }
+}
+
 /// A table's name and its folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableLayout {
@@ -80,10 +89,10 @@ pub(crate) fn period_of_path<P: Period>(path: &str) -> Option<P> {
     P::of_numbers(&numbers?).filter(|period| period_path(*period) == path)
 }
 
-/// The canonical catalog values of a period: `2023, 1, 31, 6`.
+/// The catalog values of a period: `2023, 01, 31, 06`, as its folder spells them, so that MSCK REPAIR TABLE adds nothing.
 #[must_use]
 pub fn period_values<P: Period>(period: P) -> Vec<String> {
-    period.numbers().iter().map(u32::to_string).collect()
+    period.numbers().iter().map(|number| format!("{number:02}")).collect()
 }
 
 /// The period that catalog values stand for, canonical or not (`01` and `1` are the same).
@@ -116,7 +125,7 @@ mod tests {
     fn an_hour_has_a_two_digit_folder_and_canonical_values() {
         let partition = table().partition("2023-01-31T06".parse::<Hour>().unwrap());
         assert_eq!(partition.location.as_str(), "s3://lake/json-data/year=2023/month=01/day=31/hour=06");
-        assert_eq!(partition.values, ["2023", "1", "31", "6"]);
+        assert_eq!(partition.values, ["2023", "01", "31", "06"]);
     }
 
     #[test]

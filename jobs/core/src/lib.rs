@@ -4,6 +4,7 @@
 //! [`catalog::Catalog`] with its tables and partitions, and the [`engine::Engine`] that runs SQL.
 
 pub mod as_of;
+pub mod beginning;
 pub mod catalog;
 pub mod chain;
 pub mod clock;

@@ -24,6 +24,8 @@ pub struct Repair {
     pub mended: Vec<Hour>,
     /// Folders that are no partition of the table; they are left as they are.
     pub ignored: Vec<Location>,
+    /// Objects that lie beside the folders of hours; they are left as they are.
+    pub astray: Vec<Location>,
 }
 
 /// Makes the catalog agree with the folders, for a range of hours or for all.
@@ -39,10 +41,10 @@ pub async fn repair(lake: &Lake, table: &TableLayout, range: Option<(Hour, Hour)
             registered.entry(period_of_values(&partition.values)).or_default().push(partition);
         }
     }
-    let mut walk = Walk { lake, table, range, hours: BTreeSet::new(), ignored: Vec::new() };
+    let mut walk = Walk { lake, table, range, hours: BTreeSet::new(), ignored: Vec::new(), astray: Vec::new() };
     walk.descend(table.folder.clone(), Vec::new()).await?;
     let hours = walk.hours.iter().copied().collect();
-    let mut repair = Repair { hours, ignored: walk.ignored, ..Repair::default() };
+    let mut repair = Repair { hours, ignored: walk.ignored, astray: walk.astray, ..Repair::default() };
 
     let in_range = |hour: &Hour| range.is_none_or(|(from, to)| (from..=to).contains(hour));
     registered.retain(|hour, _| hour.as_ref().is_none_or(in_range));
@@ -100,12 +102,16 @@ struct Walk<'a> {
     range: Option<(Hour, Hour)>,
     hours: BTreeSet<Hour>,
     ignored: Vec<Location>,
+    astray: Vec<Location>,
 }
 
 impl Walk<'_> {
     fn descend(&mut self, folder: Location, numbers: Vec<u32>) -> BoxFuture<'_, Result<()>> {
         async move {
-            for below in self.lake.store.folders(&folder).await? {
+            let children = self.lake.store.children(&folder).await?;
+            // Query engines pass over the others.
+            self.astray.extend(children.objects.into_iter().filter(|object| !object.name().starts_with(['_', '.'])));
+            for below in children.folders {
                 let key = Hour::KEYS[numbers.len()];
                 let number = below.name().strip_prefix(key).and_then(|rest| rest.strip_prefix('=')?.parse().ok());
                 let Some(number) = number else {

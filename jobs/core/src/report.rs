@@ -16,8 +16,6 @@ pub enum Status {
     Unchanged,
     /// The period has no data, and is published so.
     Empty,
-    /// Something that it needs is not there yet; a later run finds it.
-    Waiting,
 }
 
 /// What an engine that takes money asks, for the end of a report's line: `; scanned 1.5 MB for about 0.0005 USD`. Nothing

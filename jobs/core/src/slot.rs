@@ -17,6 +17,7 @@ use crate::publications::{self, Head};
 use crate::publish::{Publication, vacuum_period};
 use crate::record::Record;
 use crate::sql::{SqlFile, SqlValue};
+use crate::store::visible_objects;
 
 /// How often a period is begun, where it changes meanwhile or a statement fails for a reason that may pass.
 const ATTEMPTS: u32 = 3;
@@ -57,6 +58,24 @@ impl<'a, P: Period> Slot<'a, P> {
     #[must_use]
     pub fn current(&self) -> Option<&Partition> {
         self.head.partition.as_ref()
+    }
+
+    /// Whether the objects of what is published are still there: as many as its job counted, by the note with this key.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn is_there(&self, files: &str) -> Result<bool> {
+        let Some((current, published)) = self.current().zip(self.published.as_ref()) else { return Ok(true) };
+        let noted = published.number(files);
+        if noted == 0 {
+            return Ok(true);
+        }
+        let folder = Generation::folder_around(&current.location);
+        let there = visible_objects(&*self.lake.store, &folder).await?.len() as u64;
+        if there < noted {
+            tracing::warn!(%folder, there, noted, "objects of a published generation are gone: it is made again");
+        }
+        Ok(there >= noted)
     }
 
     /// A generation of its own, which nobody joins.

@@ -53,7 +53,8 @@ pub(crate) async fn run(lake: &Lake, traffic: Traffic) -> Result<()> {
 
     say("2. tables: create the tables; and a plan file for the invoices")?;
     let context = Context { now: Utc::now(), dry_run: false, deadline: None };
-    TablesJob::run(lake, &Default::default(), &context, &mut Output::print(OutputFormat::Text)).await?;
+    let begins = Some(Hour::containing(traffic.month.start()));
+    TablesJob::run(lake, &meterlake_tables::Args { begins }, &context, &mut Output::print(OutputFormat::Text)).await?;
     check::write_plans(lake).await?;
     say_indented(&format!("{}.", check::PRICE))?;
 

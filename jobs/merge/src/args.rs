@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use async_trait::async_trait;
+use meterlake_core::beginning::Beginning;
 use meterlake_core::chain;
 use meterlake_core::lake::Lake;
 use meterlake_core::period::{Hour, Period};
@@ -47,7 +48,14 @@ impl Job for MergeJob {
 
     async fn run(lake: &Lake, args: &Args, context: &Context, output: &mut Output<Report>) -> Result<()> {
         let hours = selected_periods(args.hour, args.from, args.to, context.now)?;
-        let lookback = args.lookback.unwrap_or(lake.config.merge.lookback);
+        let beginning = Beginning::look(lake).await?;
+        let hours = match (args.hour, args.from, hours.first()) {
+            (Some(Some(named)), _, _) | (_, Some(named), Some(_)) => {
+                beginning.require(named)?;
+                hours
+            }
+            _ => beginning.without_earlier(hours),
+        };
         if context.dry_run {
             for hour in &hours {
                 let (plan, statement) = job::plan(lake, *hour).await?;
@@ -55,9 +63,12 @@ impl Job for MergeJob {
             }
             return Ok(());
         }
-        let (Some(first), Some(last)) = (hours.first().copied(), hours.last().copied()) else { return Ok(()) };
+        let (Some(first), Some(last)) = (hours.first().copied(), hours.last().copied()) else {
+            tracing::info!("the lake begins after the last complete hour: there is nothing to merge yet");
+            return Ok(());
+        };
         // An earlier hour that fails must not keep the new ones from being merged; it is said at the end.
-        let mut failures = look_back(lake, first, lookback, context, output).await?;
+        let mut failures = look_back(lake, &beginning, first, args.lookback, context, output).await?;
         let options = Options { force: args.force, ..Options::default() };
         let merged = each::<Self, _, _>(hours, context, output, |hour| merge_hour(lake, hour, options)).await;
         if let Err(error) = carry_on(lake, last, context, output).await {
@@ -75,33 +86,50 @@ impl Job for MergeJob {
     }
 }
 
-/// Merges those earlier hours, the oldest first, so that a change is carried on by one run: hours with files that were never
-/// merged, and those whose files changed since, or what the hour before them publishes. Where the SQL changed, only hours of the
-/// ordinary look-back are merged again.
+/// How many hours back an ordinary run looks where it finds that nothing was merged before its own look-back: 40 days, as far
+/// as the daily one.
+const OUTAGE: u32 = 960;
+
+/// Merges those earlier hours, the oldest first, so that a change is carried on by one run: hours that were never merged, and
+/// those whose files changed since, or what the hour before them publishes. Where the SQL changed, only hours of the ordinary
+/// look-back are merged again.
 async fn look_back(
     lake: &Lake,
+    beginning: &Beginning,
     first: Hour,
-    lookback: u32,
+    lookback: Option<u32>,
     context: &Context,
     output: &mut Output<Report>,
 ) -> Result<Vec<anyhow::Error>> {
     let mut failures = Vec::new();
     // The other half of the time is kept for the hours that were asked for.
     let mut pace = Pace::of_half(context);
-    let back = |hours: u32| first.offset(-i32::try_from(hours).unwrap_or(i32::MAX));
-    let (earliest, ordinary) = (back(lookback), back(lookback.min(lake.config.merge.lookback)));
-    let hours: Vec<Hour> = Hour::range(earliest.previous(), first.previous()).collect();
+    let ordinary = lookback.unwrap_or(OUTAGE).min(lake.config.merge.lookback);
+    let back = |hours: u32| {
+        let earliest = first.offset(-i32::try_from(hours).unwrap_or(i32::MAX));
+        beginning.first.map_or(earliest, |begins| earliest.max(begins))
+    };
+    let earliest = back(lookback.unwrap_or(ordinary));
+    let ordinary = back(ordinary);
+    let is_begun = |hour: Hour| beginning.first.is_some_and(|begins| begins <= hour);
+    let since = |earliest: Hour| -> Vec<Hour> { Hour::range(earliest.previous(), first.previous()).collect() };
+    let mut hours = since(earliest);
     let mut heads = publications::heads(lake, &lake.layout.merged, &hours).await?;
+    // After an outage of days, each run goes on with what is left of them.
+    if lookback.is_none() && is_begun(hours[0]) && heads[0].partition.is_none() {
+        hours = since(back(OUTAGE));
+        heads = publications::heads(lake, &lake.layout.merged, &hours).await?;
+    }
     for at in 1..hours.len() {
         let hour = hours[at];
         let is_stale = if hour >= ordinary {
             let work = Work::look(lake, hour, heads[at - 1].clone()).await?;
             match work.published() {
                 Some(_) => !work.is_fresh(),
-                // An hour without files is published as empty, where the one before it is published.
-                None => !work.inputs.objects.is_empty() || heads[at - 1].partition.is_some(),
+                // An hour without files is published as empty, once the lake has begun.
+                None => is_begun(hour) || !work.inputs.objects.is_empty() || heads[at - 1].partition.is_some(),
             }
-        } else if heads[at].partition.is_none() && heads[at - 1].partition.is_some() {
+        } else if heads[at].partition.is_none() && (is_begun(hour) || heads[at - 1].partition.is_some()) {
             true
         } else {
             !chain::is_linked(&heads[at - 1], &heads[at])

@@ -140,15 +140,15 @@ impl Entry {
 }
 
 impl Manifest {
-    /// Reads a generation's; an empty one if it has none.
+    /// Reads a generation's; `None` if it has none.
     ///
     /// # Errors
     /// The store failed, or the manifest is broken.
-    pub(crate) async fn read(lake: &Lake, generation: &Location) -> Result<Self> {
+    pub(crate) async fn read(lake: &Lake, generation: &Location) -> Result<Option<Self>> {
         let location = generation.join(MANIFEST);
         match lake.store.read(&location).await? {
-            Some(text) => serde_json::from_slice(&text).with_context(|| format!("{location} is broken")),
-            None => Ok(Self::default()),
+            Some(text) => serde_json::from_slice(&text).map(Some).with_context(|| format!("{location} is broken")),
+            None => Ok(None),
         }
     }
 

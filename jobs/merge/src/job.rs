@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use meterlake_core::catalog::{Partition, required_table};
+use meterlake_core::chain::OBJECTS;
 use meterlake_core::engine::{Scan, StatementFailed};
 use meterlake_core::generation::{Fingerprint, Generation};
 use meterlake_core::kinds::{Kind, follow};
@@ -24,7 +25,7 @@ use meterlake_core::store::{Object, visible_objects};
 use crate::args::MergeJob;
 use crate::inputs::{Inputs, Manifest};
 use crate::objects::{Depth, MAX_LINE_BYTES};
-use crate::publication::{Counts, has_silent_edit, is_equal, publication, renewed, report};
+use crate::publication::{Counts, OUTPUT_FILES, has_silent_edit, is_equal, publication, renewed, report};
 use crate::report::Report;
 use crate::statements::{Kinds, Statements};
 
@@ -79,6 +80,8 @@ pub(crate) struct Work<'a> {
     prior_copies: Option<Partition>,
     pub(crate) inputs: Inputs,
     slot: Slot<'a, Hour>,
+    /// Whether the files of what is published are still there.
+    is_there: bool,
 }
 
 /// `None`: the hour changed meanwhile and has to be looked at again.
@@ -117,8 +120,9 @@ impl<'a> Work<'a> {
         let generation = prior.publication().map(|published| published.generation);
         let inputs = Inputs::list(lake, hour, generation).await?;
         let slot = Slot::look(lake, &lake.layout.merged, hour).await?;
+        let is_there = slot.is_there(OUTPUT_FILES).await?;
         let prior_copies = copies(lake, hour.previous()).await?;
-        Ok(Self { lake, hour, sql: lake.sql.query("merge_hour")?, prior, prior_copies, inputs, slot })
+        Ok(Self { lake, hour, sql: lake.sql.query("merge_hour")?, prior, prior_copies, inputs, slot, is_there })
     }
 
     /// What is published of the hour.
@@ -126,24 +130,23 @@ impl<'a> Work<'a> {
         self.slot.published.as_ref()
     }
 
-    /// Whether what is published is made from what is there.
+    /// Whether what is published is made from what is there, and is still there itself.
     pub(crate) fn is_fresh(&self) -> bool {
-        self.published().is_some_and(|published| published.fingerprint == self.inputs.fingerprint(&self.sql))
+        self.is_there
+            && self.published().is_some_and(|published| published.fingerprint == self.inputs.fingerprint(&self.sql))
     }
 
     /// The manifest of the published generation; an empty one if there is none.
     async fn manifest(&self) -> Result<Manifest> {
-        match self.slot.current() {
-            Some(current) => Manifest::read(self.lake, &Generation::folder_around(&current.location)).await,
-            None => Ok(Manifest::default()),
-        }
+        published_manifest(self.lake, self.slot.current()).await.map(Option::unwrap_or_default)
     }
 
     async fn rebuild(&self, options: Options) -> Result<Option<Report>> {
-        let before = self.manifest().await?;
+        let before = published_manifest(self.lake, self.slot.current()).await?;
         if !options.force {
-            refuse_gone(&before.gone_from(&self.inputs))?;
+            self.refuse_closed(before.as_ref()).await?;
         }
+        let before = before.unwrap_or_default();
         if let Some(published) = self.published()
             && has_silent_edit(published, &self.sql)
         {
@@ -165,6 +168,29 @@ impl<'a> Work<'a> {
             Some(whole) if error.is::<LongLine>() => self.build(&whole, Depth::Whole, options).await,
             _ => Err(error),
         }
+    }
+
+    /// Refuses an hour that cannot be built again without losing a call, or counting one twice.
+    async fn refuse_closed(&self, manifest: Option<&Manifest>) -> Result<()> {
+        if let Some(manifest) = manifest {
+            refuse_gone(self.hour, &manifest.gone_from(&self.inputs))?;
+        } else if let Some(published) = self.published()
+            && published.number("source_files") > 0
+            && published.notes.get(OBJECTS) != Some(&self.inputs.own_objects())
+        {
+            // Nobody knows any more which files it was made from, only that they were others.
+            let first = format!("one of its {} files", published.number("source_files"));
+            bail!(Closed { hour: self.hour, count: 1, first });
+        }
+        // The hour after it was merged without what this one would count now, and cannot be merged again.
+        let next = self.hour.next();
+        if self.inputs.objects.is_empty() {
+            return Ok(());
+        }
+        if let Some(manifest) = published_manifest(self.lake, head(self.lake, next).await?.partition.as_ref()).await? {
+            refuse_gone(next, &manifest.gone_from(&Inputs::list(self.lake, next, None).await?))?;
+        }
+        Ok(())
     }
 
     /// Writes a generation from the objects of a manifest, which were looked at as far as `depth` says, and publishes it.
@@ -193,6 +219,7 @@ impl<'a> Work<'a> {
         // Where only the hour before changed, and the same calls and copies come out, later steps need not run again.
         if let (Some(current), Some(published)) = (self.slot.current(), self.published())
             && is_equal(published, &self.sql, &self.inputs, &counts, options.is_carried)
+            && self.is_there
             && !options.force
         {
             draft.discard(self.lake).await;
@@ -345,21 +372,31 @@ fn may_be_content(error: &anyhow::Error) -> bool {
     error.downcast_ref::<StatementFailed>().is_none_or(|failed| !failed.is_retryable)
 }
 
-/// An hour is closed: it cannot be built again from what it was made from.
+/// An hour is closed: it cannot be built again from what it was made from, nor can the hour before it, from which it took what
+/// is a copy.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{count} raw files that the published hour was made from are gone, such as {first}: put them back, or merge without them \
-     with --force"
+    "{count} raw files that the published hour {hour} was made from are gone, such as {first}: put them back, or merge without \
+     them with --force; files that came since are counted where they are moved into the folder of the running hour"
 )]
 pub(crate) struct Closed {
+    hour: Hour,
     count: usize,
     first: String,
 }
 
-fn refuse_gone(gone: &[&str]) -> Result<()> {
+fn refuse_gone(hour: Hour, gone: &[&str]) -> Result<()> {
     match gone.first() {
         None => Ok(()),
-        Some(first) => bail!(Closed { count: gone.len(), first: (*first).to_owned() }),
+        Some(first) => bail!(Closed { hour, count: gone.len(), first: (*first).to_owned() }),
+    }
+}
+
+/// The manifest of a published generation; `None` if nothing is published, or it is gone.
+async fn published_manifest(lake: &Lake, published: Option<&Partition>) -> Result<Option<Manifest>> {
+    match published {
+        Some(published) => Manifest::read(lake, &Generation::folder_around(&published.location)).await,
+        None => Ok(None),
     }
 }
 

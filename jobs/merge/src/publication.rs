@@ -17,6 +17,8 @@ use crate::inputs::Inputs;
 use crate::report::Report;
 use crate::statements::Kinds;
 
+/// How many Parquet files the hour has.
+pub(crate) const OUTPUT_FILES: &str = "output_files";
 const OWN_FINGERPRINT: &str = "own_fingerprint";
 const SQL_CHECKSUM: &str = "sql_checksum";
 const KEY_SUMS: &str = "key_sums";
@@ -48,7 +50,7 @@ pub(crate) fn publication(
         number("lines", kinds.lines),
         number("unreadable_values", kinds.unreadable_values),
         number("unreadable_objects", counts.unreadable_objects),
-        number("output_files", counts.output_files),
+        number(OUTPUT_FILES, counts.output_files),
         number("output_bytes", counts.output_bytes),
         number("source_files", inputs.objects.len() as u64),
         number("source_bytes", inputs.bytes()),
@@ -123,7 +125,7 @@ pub(crate) fn report(hour: Hour, status: Status, publication: &Publication, scan
         unreadable_objects: number("unreadable_objects"),
         source_files: number("source_files"),
         source_bytes: number("source_bytes"),
-        output_files: number("output_files"),
+        output_files: number(OUTPUT_FILES),
         output_bytes: number("output_bytes"),
         generation: publication.generation.to_string(),
         sql: publication.sql.clone(),

@@ -8,17 +8,19 @@ use std::fmt;
 use anyhow::{Result, bail};
 use async_trait::async_trait;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
-use meterlake_core::catalog::{PartitionFilter, required_table};
+use meterlake_core::beginning::Beginning;
+use meterlake_core::catalog::{Partition, PartitionFilter, required_table};
 use meterlake_core::chain::unsettled_objects;
 use meterlake_core::engine::Statement;
-use meterlake_core::kinds::follow;
+use meterlake_core::kinds::{self, follow};
 use meterlake_core::lake::Lake;
-use meterlake_core::layout::period_of_values;
+use meterlake_core::layout::{TableLayout, period_of_values};
 use meterlake_core::partitions::{self, Repair};
 use meterlake_core::period::{Day, Hour, Month, Period};
 use meterlake_core::publications;
 use meterlake_core::publish::{Vacuumed, vacuum_staging, vacuum_table};
 use meterlake_core::run::{Context, Job, Output, WrongArguments, selected_periods};
+use meterlake_core::store::visible_objects;
 use serde::{Deserialize, Serialize};
 
 /// The job `repair`.
@@ -62,6 +64,13 @@ pub struct Report {
     pub mended: u64,
     /// Merged hours whose copies or malformed lines were not those of the published generation.
     pub followed: u64,
+    /// Partitions removed that show nothing which a job published, such as a second spelling of a period; in every table that jobs
+    /// publish.
+    pub strangers: u64,
+    /// Raw objects that lie beside the folders of hours: they are not counted.
+    pub astray: u64,
+    /// Hours before the lake begins that have raw files.
+    pub before_beginning: u64,
     /// Hours, looked at with `--full`, that have raw files which no published hour counts.
     pub unmerged: u64,
     /// Folders that are no partition, left as they are.
@@ -83,8 +92,15 @@ impl fmt::Display for Report {
         if self.followed > 0 {
             write!(f, "; {} merged hours put right", self.followed)?;
         }
-        if self.unmerged > 0 {
-            write!(f, "; {} hours have raw files that no published hour counts", self.unmerged)?;
+        for (count, what) in [
+            (self.strangers, "partitions that no job published were removed"),
+            (self.astray, "raw objects lie beside the folders of hours"),
+            (self.before_beginning, "hours before the lake begins have raw files"),
+            (self.unmerged, "hours have raw files that no published hour counts"),
+        ] {
+            if count > 0 {
+                write!(f, "; {count} {what}")?;
+            }
         }
         let (generations, tables) = (self.vacuumed_generations, self.vacuumed_staging_tables);
         if generations + tables > 0 {
@@ -109,10 +125,23 @@ impl Job for RepairJob {
         }
         let report = run(lake, range, args, context.dry_run).await?;
         output.report(&report)?;
-        match report.unmerged {
-            0 => Ok(()),
-            count => bail!("{count} hours have raw files that no published hour counts: merge the hours named above"),
+        let uncounted = [
+            (report.unmerged, "hours have raw files that no published hour counts: merge the hours named above"),
+            (
+                report.before_beginning,
+                "hours before the lake begins have raw files: run `tables --begins` as named above",
+            ),
+            (
+                report.astray,
+                "raw objects lie beside the folders of hours: move those named above into the folder of an hour",
+            ),
+        ];
+        let uncounted = uncounted.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+        let uncounted: Vec<String> = uncounted.collect();
+        if !uncounted.is_empty() {
+            bail!("{}", uncounted.join("; "));
         }
+        Ok(())
     }
 }
 
@@ -122,7 +151,7 @@ impl Job for RepairJob {
 /// A table does not exist, or the store or catalog failed; running it again goes on where it stopped.
 pub async fn run(lake: &Lake, range: Option<(Hour, Hour)>, args: &Args, dry_run: bool) -> Result<Report> {
     let layout = &lake.layout;
-    for table in [&layout.raw, &layout.lines, &layout.merged, &layout.copies, &layout.malformed] {
+    for table in layout.tables() {
         required_table(&*lake.catalog, &table.name).await?;
     }
     if args.msck && !dry_run {
@@ -135,12 +164,18 @@ pub async fn run(lake: &Lake, range: Option<(Hour, Hour)>, args: &Args, dry_run:
     for folder in &found.ignored {
         tracing::warn!(%folder, "this folder is no partition: its files are not counted");
     }
+    for object in found.astray.iter().take(NAMED) {
+        tracing::warn!(%object, "this object lies in no hour's folder: it is not counted");
+    }
+    let before = before_beginning(lake, &found.hours).await?;
     let mended: BTreeSet<Hour> = found.mended.iter().chain(&lines.mended).copied().collect();
     for hour in &mended {
         tracing::warn!(%hour, "this hour's folder was not registered once under its own values");
     }
+    let strangers = strangers(lake, dry_run).await?;
     let followed = follow(lake, &merged_hours(lake, range).await?, dry_run).await?;
-    let unmerged = if args.full { unmerged(lake, &found.hours).await? } else { Vec::new() };
+    let hours = found.hours.iter().copied().filter(|hour| !before.contains(hour)).collect();
+    let unmerged = if args.full { unmerged(lake, hours).await? } else { Vec::new() };
     let vacuumed = if args.vacuum && !dry_run { vacuum(lake).await? } else { Vacuumed::default() };
     // Both tables lie over the same folders; an hour that was wrong in one of them is mended, whatever it was in the other.
     let added: BTreeSet<Hour> = found.added.iter().chain(&lines.added).copied().collect();
@@ -152,6 +187,9 @@ pub async fn run(lake: &Lake, range: Option<(Hour, Hour)>, args: &Args, dry_run:
         removed: found.removed.max(lines.removed),
         mended: mended.len() as u64,
         followed: followed.len() as u64,
+        strangers: strangers as u64,
+        astray: found.astray.len() as u64,
+        before_beginning: before.len() as u64,
         unmerged: unmerged.len() as u64,
         ignored: found.ignored.len() as u64,
         vacuumed_generations: vacuumed.generations,
@@ -159,12 +197,50 @@ pub async fn run(lake: &Lake, range: Option<(Hour, Hour)>, args: &Args, dry_run:
     })
 }
 
+/// Those of some hours that lie before the beginning of the lake and have raw files, each named in the log.
+async fn before_beginning(lake: &Lake, hours: &[Hour]) -> Result<BTreeSet<Hour>> {
+    let beginning = Beginning::look(lake).await?;
+    let mut before = BTreeSet::new();
+    for hour in hours.iter().copied().filter(|hour| !beginning.includes(*hour)) {
+        if let Some(first) = visible_objects(&*lake.store, &lake.layout.raw.folder_of(hour)).await?.first() {
+            let first = &first.location;
+            tracing::warn!(%hour, %first, "raw files before the lake begins: run `tables --begins {hour}`, then merge");
+            before.insert(hour);
+        }
+    }
+    Ok(before)
+}
+
+/// Removes the partitions that no job published, each named in the log, from every table that jobs publish; gives how many there
+/// are. In a dry run they stay.
+async fn strangers(lake: &Lake, dry_run: bool) -> Result<usize> {
+    let layout = &lake.layout;
+    let mut found: Vec<(&TableLayout, Partition)> = kinds::strangers(lake).await?;
+    let of = |table, strangers: Vec<Partition>| strangers.into_iter().map(move |one| (table, one));
+    let (merged, daily, invoices) = (&layout.merged, &layout.usage_daily, &layout.invoices);
+    found.extend(of(merged, publications::strangers::<Hour>(lake, merged, merged).await?));
+    found.extend(of(daily, publications::strangers::<Day>(lake, daily, daily).await?));
+    for table in [invoices, &layout.line_items] {
+        found.extend(of(table, publications::strangers::<Month>(lake, invoices, table).await?));
+    }
+    for (table, partition) in &found {
+        let (table, values, location) = (&table.name, partition.values.join("/"), &partition.location);
+        tracing::warn!(%table, values, %location, "no job published this partition: no job reads it, queries of people do");
+    }
+    if !dry_run {
+        for (table, partition) in &found {
+            lake.catalog.drop_partitions(&table.name, std::slice::from_ref(&partition.values)).await?;
+        }
+    }
+    Ok(found.len())
+}
+
 /// Those of some hours that have raw files which their published generation does not name, and each named in the log. The
 /// hours that `merge` looks back at anyhow are left out.
-async fn unmerged(lake: &Lake, hours: &[Hour]) -> Result<Vec<Hour>> {
+async fn unmerged(lake: &Lake, hours: Vec<Hour>) -> Result<Vec<Hour>> {
     let lookback = i32::try_from(lake.config.merge.lookback).unwrap_or(i32::MAX);
     let last = Hour::last_complete(lake.clock.now()).offset(-lookback).previous();
-    let hours: Vec<Hour> = hours.iter().copied().filter(|hour| *hour <= last).collect();
+    let hours: Vec<Hour> = hours.into_iter().filter(|hour| *hour <= last).collect();
     let heads = publications::heads(lake, &lake.layout.merged, &hours).await?;
     let looks = hours.into_iter().zip(heads).map(|(hour, head)| async move {
         let objects = unsettled_objects(lake, hour, &head).await?;
@@ -182,6 +258,8 @@ async fn unmerged(lake: &Lake, hours: &[Hour]) -> Result<Vec<Hour>> {
 
 /// Hours whose raw files are listed side by side.
 const AT_ONCE: usize = 16;
+/// How many objects the log names at most.
+const NAMED: usize = 10;
 
 /// The hours of a range, or all, that one of the tables which merge writes has a partition of.
 async fn merged_hours(lake: &Lake, range: Option<(Hour, Hour)>) -> Result<Vec<Hour>> {

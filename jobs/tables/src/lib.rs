@@ -1,5 +1,6 @@
 //! Creates the tables of a lake, and brings them to the newest version: each file of `sql/tables/` is applied once, in
-//! order, and remembered with its checksum in the catalog.
+//! order, and remembered with its checksum in the catalog. It also notes the first hour of the lake, before which no job looks
+//! for calls.
 
 mod progress;
 
@@ -7,9 +8,11 @@ use std::fmt;
 
 use anyhow::{Context as _, Result, bail};
 use async_trait::async_trait;
+use meterlake_core::beginning::{Beginning, first_raw_hour};
 use meterlake_core::catalog::Parameters;
 use meterlake_core::engine::Statement;
 use meterlake_core::lake::Lake;
+use meterlake_core::period::{Hour, Period};
 use meterlake_core::run::{Context, Job, Output};
 use meterlake_core::sql::{SqlFile, SqlValues};
 use serde::{Deserialize, Serialize};
@@ -20,39 +23,56 @@ const APPLIED: &str = "meterlake.tables.v";
 /// The job `tables`.
 pub struct TablesJob;
 
-/// `tables` takes no arguments of its own.
-#[derive(Debug, Default, clap::Args, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Args {}
+/// What `tables` may be told.
+#[derive(Debug, Clone, Default, clap::Args, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Args {
+    /// The first hour of the lake, UTC: before it nothing is waited for [default: noted once, the first hour with raw files, or
+    /// else the running one]
+    #[arg(long, value_name = "HOUR")]
+    pub begins: Option<Hour>,
+}
 
 /// What became of one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// `tables`
     pub job: &'static str,
-    /// Name and version: `access_log@1`.
-    pub sql: String,
+    /// What it is of.
+    #[serde(flatten)]
+    pub what: What,
     /// What happened.
     pub status: Status,
 }
 
-/// What happened to a file.
+/// What a report is of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum What {
+    /// A SQL file, by name and version: `access_log@1`.
+    Sql(String),
+    /// The first hour of the lake.
+    Begins(Hour),
+}
+
+/// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Its statements were run.
+    /// The file's statements were run, or the first hour was noted.
     Applied,
-    /// They had been run before.
+    /// That was done before.
     Unchanged,
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let status = match self.status {
-            Status::Applied => "applied",
-            Status::Unchanged => "applied before",
-        };
-        write!(f, "tables {}: {status}", self.sql)
+        match (&self.what, self.status) {
+            (What::Sql(sql), Status::Applied) => write!(f, "tables {sql}: applied"),
+            (What::Sql(sql), Status::Unchanged) => write!(f, "tables {sql}: applied before"),
+            (What::Begins(hour), Status::Applied) => write!(f, "tables: the lake begins at {hour}"),
+            (What::Begins(hour), Status::Unchanged) => write!(f, "tables: the lake begins at {hour}, as noted before"),
+        }
     }
 }
 
@@ -63,7 +83,7 @@ impl Job for TablesJob {
     type Args = Args;
     type Report = Report;
 
-    async fn run(lake: &Lake, _args: &Args, context: &Context, output: &mut Output<Report>) -> Result<()> {
+    async fn run(lake: &Lake, args: &Args, context: &Context, output: &mut Output<Report>) -> Result<()> {
         for step in plan(lake).await? {
             if !context.dry_run {
                 output.report(&step.apply(lake).await?)?;
@@ -73,7 +93,28 @@ impl Job for TablesJob {
                 output.plan(&format!("{} would be applied", step.file.label()), &step.statements)?;
             }
         }
-        Ok(())
+        begin(lake, args, context, output).await
+    }
+}
+
+/// Notes the first hour of the lake: the one that is asked for, or else, once, the first that may have calls.
+async fn begin(lake: &Lake, args: &Args, context: &Context, output: &mut Output<Report>) -> Result<()> {
+    loop {
+        let beginning = Beginning::look(lake).await?;
+        let first = match args.begins.or(beginning.first) {
+            Some(first) => first,
+            None => first_raw_hour(lake).await?.unwrap_or_else(|| Hour::containing(context.now)),
+        };
+        let is_noted = beginning.first == Some(first);
+        if context.dry_run {
+            let would = if is_noted { "begins" } else { "would begin" };
+            return output.plan(&format!("the lake {would} at {first}"), &[]);
+        }
+        let status = if is_noted { Status::Unchanged } else { Status::Applied };
+        // Another run may have noted one meanwhile.
+        if is_noted || beginning.move_to(lake, first).await? {
+            return output.report(&Report { job: TablesJob::NAME, what: What::Begins(first), status });
+        }
     }
 }
 
@@ -134,7 +175,7 @@ impl Step {
             remembered.with_context(|| format!("cannot remember that {} was applied", self.file.label()))?;
         }
         let status = if self.is_applied { Status::Unchanged } else { Status::Applied };
-        Ok(Report { job: TablesJob::NAME, sql: self.file.label(), status })
+        Ok(Report { job: TablesJob::NAME, what: What::Sql(self.file.label()), status })
     }
 }
 

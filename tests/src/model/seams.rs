@@ -8,7 +8,7 @@ use chrono::DateTime;
 use meterlake_core::catalog::{Catalog, Database, Partition, PartitionFilter, Table};
 use meterlake_core::location::Location;
 use meterlake_core::names::{Name, TableName};
-use meterlake_core::store::{Object, ObjectWriter, Store};
+use meterlake_core::store::{Children, Object, ObjectWriter, Store};
 
 use super::Process;
 
@@ -44,14 +44,20 @@ impl Store for Process {
         Ok(objects)
     }
 
-    async fn folders(&self, folder: &Location) -> Result<Vec<Location>> {
+    async fn children(&self, folder: &Location) -> Result<Children> {
         let start = below(folder);
         self.look(|state| {
             let paths = state.objects.range(start.clone()..).map(|(path, _)| path);
             let rests = paths.take_while(|path| path.starts_with(&start)).map(|path| &path[start.len()..]);
-            let mut names: Vec<&str> = rests.filter_map(|rest| rest.split_once('/')).map(|(name, _)| name).collect();
-            names.dedup();
-            names.into_iter().map(|name| folder.join(name)).collect()
+            let mut children = Children::default();
+            for rest in rests {
+                match rest.split_once('/') {
+                    Some((name, _)) => children.folders.push(folder.join(name)),
+                    None => children.objects.push(folder.join(rest)),
+                }
+            }
+            children.folders.dedup();
+            children
         })
         .await
     }

@@ -4,9 +4,8 @@ use meterlake_core::config::Config;
 use meterlake_core::publish::Publication;
 use meterlake_embedded::connect_aws;
 use meterlake_merge::{Args as MergeArgs, MergeJob};
-use meterlake_tables::TablesJob;
 use meterlake_tests::chain::chain;
-use meterlake_tests::lake::{TestLake, counts, hour, run};
+use meterlake_tests::lake::{TestLake, counts, hour, run, tables};
 use meterlake_tests::ministack::sdk_config;
 use serde_json::Value;
 
@@ -36,7 +35,7 @@ async fn athena_gives_the_invoices_of_the_embedded_engine_byte_for_byte() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_runs_at_once_on_s3_publish_an_hour_once() {
     let lake = lake_on_s3().await;
-    run::<TablesJob>(&lake, &Default::default()).await.unwrap();
+    tables(&lake).await.unwrap();
     let hour = hour("2023-01-31T06");
     let object = lake.layout.raw.folder_of(hour).join("a");
     lake.store.write(&object, meterlake_tests::calls::many_calls(50).as_bytes()).await.unwrap();

@@ -8,9 +8,8 @@ use meterlake_core::lake::Lake;
 use meterlake_core::location::Location;
 use meterlake_merge::{Args, MergeJob};
 use meterlake_repair::{Args as RepairArgs, RepairJob};
-use meterlake_tables::TablesJob;
 use meterlake_tests::calls::many_calls;
-use meterlake_tests::lake::{counts, hour, run};
+use meterlake_tests::lake::{counts, hour, run, tables};
 use serde_json::Value;
 
 use crate::lakes::{lake_on_athena, on_athena};
@@ -20,7 +19,7 @@ const HOUR: &str = "2023-01-31T06";
 /// A lake on Athena with an hour of 50 calls.
 async fn lake_with_an_hour() -> (Lake, Arc<AthenaLocal>) {
     let (lake, athena) = lake_on_athena().await;
-    run::<TablesJob>(&lake, &Default::default()).await.unwrap();
+    tables(&lake).await.unwrap();
     put(&lake, "a").await;
     (lake, athena)
 }

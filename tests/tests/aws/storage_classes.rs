@@ -2,9 +2,8 @@
 
 use aws_sdk_s3::types::StorageClass;
 use meterlake_merge::{Args, MergeJob};
-use meterlake_tables::TablesJob;
 use meterlake_tests::calls::calls;
-use meterlake_tests::lake::{counts, hour, run};
+use meterlake_tests::lake::{counts, hour, run, tables};
 use meterlake_tests::ministack::s3;
 
 use crate::lakes::{lake_on_athena, lake_on_s3};
@@ -15,7 +14,7 @@ const HOUR: &str = "2023-01-31T06";
 async fn an_object_that_queries_leave_out_refuses_its_hour_by_name() {
     let args = Args { hour: Some(Some(hour(HOUR))), lookback: Some(0), ..Args::default() };
     for lake in [lake_on_s3().await, lake_on_athena().await.0] {
-        run::<TablesJob>(&lake, &Default::default()).await.unwrap();
+        tables(&lake).await.unwrap();
         let folder = lake.layout.raw.folder_of(hour(HOUR));
         let (bucket, prefix) = folder.bucket_and_key().unwrap();
         let put = async |name: &str, id: &str, class: StorageClass| {

@@ -12,7 +12,7 @@ use meterlake_tables::TablesJob;
 use meterlake_tests::billing::draft;
 use meterlake_tests::calls::{call, lines, with};
 use meterlake_tests::fuse::cut_everywhere;
-use meterlake_tests::lake::{Row, TestLake, hour, range, run, statuses};
+use meterlake_tests::lake::{Row, TestLake, hour, range, run, statuses, tables};
 use meterlake_tests::tree::copy_tree;
 use serde_json::{Value, json};
 
@@ -60,7 +60,7 @@ async fn with_sql_folder() -> (TestLake, PathBuf) {
     copy_tree(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../sql"), &folder);
     lake.lake.config.sql = folder.clone();
     lake.lake.sql = SqlFiles::new(Some(folder.clone()));
-    run::<TablesJob>(&lake.lake, &Default::default()).await.unwrap();
+    tables(&lake.lake).await.unwrap();
     (lake, folder)
 }
 

@@ -1,6 +1,6 @@
 //! From a user's sign-up to that user's invoice, with the stack as it is deployed.
 
-use chrono::{DateTime, Datelike, Months, Utc};
+use chrono::{DateTime, Utc};
 use meterlake_tests::programs::{Ran, program};
 use serde_json::{Value, json};
 
@@ -10,6 +10,9 @@ use crate::deployed::Deployed;
 const EMAIL: &str = "somebody@example.com";
 const PASSWORD: &str = "A-password-of-22-chars";
 const CALLS: usize = 5;
+/// When the stack was made, and when the invoices of its first month are drafted.
+const MADE: &str = "2023-01-10T14:20:00Z";
+const FIRST: &str = "2023-02-01T12:30:00Z";
 const PLANS: &str = "
 currency = 'USD'
 default_plan = 'standard'
@@ -27,8 +30,8 @@ unit = '0.25'
 async fn from_sign_up_to_an_invoice() {
     let stack = Deployed::new().await;
 
-    // What the rule passes on when the stack was made.
-    let made = json!({"version": "0", "source": "aws.cloudformation", "time": "2023-01-31T07:10:00Z",
+    // What the rule passes on when the stack was made, in the middle of a month. The lake begins with that hour.
+    let made = json!({"version": "0", "source": "aws.cloudformation", "time": MADE,
         "detail-type": "CloudFormation Stack Status Change", "detail": {"status-details": {"status": "CREATE_COMPLETE"}}});
     let tables = stack.invoke(stack.output("TablesFuncName"), &made).unwrap();
     assert!(all(&tables, "status", "applied"), "{tables}");
@@ -41,39 +44,36 @@ async fn from_sign_up_to_an_invoice() {
     assert_eq!(statuses(&stack, None), vec![401; CALLS]);
 
     // The one hop that no emulator has: what the gateway logs of these calls goes into the stream.
-    let hour = log(&stack, &user);
-    let day = hour.date_naive();
-    let next_hour = (hour + chrono::Duration::hours(1)).format("%Y-%m-%dT%H:10:00Z").to_string();
-    let tomorrow = day.succ_opt().unwrap();
-    let next_month = day.with_day(1).unwrap().checked_add_months(Months::new(1)).unwrap();
+    log(&stack, &user);
 
-    let repaired = stack.scheduled("repair", &next_hour).unwrap();
-    assert_eq!(repaired[0]["added"], 1, "{repaired}");
-    let merged = stack.scheduled("merge", &next_hour).unwrap();
+    // From here on only the schedules do something. Nobody merges an hour by hand, no first night and no first month fails.
+    let early = stack.scheduled("merge", "2023-01-10T14:10:00Z").unwrap();
+    assert_eq!(early, json!([]), "the hour before the lake began");
+    let merged = stack.scheduled("merge", "2023-01-10T15:10:00Z").unwrap();
     assert_eq!((&merged[0]["rows"], &merged[0]["status"]), (&json!(2 * CALLS), &json!("published")), "{merged}");
-    let rest = json!({"scheduled_time": format!("{tomorrow}T00:10:00Z"), "from": format!("{day}T00"), "to": format!("{day}T23")});
-    let rest = stack.invoke(stack.output("MergeFilesFuncName"), &rest).unwrap();
-    assert_eq!(rest.as_array().unwrap().len(), 24, "{rest}");
-
-    let usage = stack.scheduled("aggregate", &format!("{tomorrow}T01:30:00Z")).unwrap();
+    stack.scheduled("repair", "2023-01-11T00:40:00Z").unwrap();
+    let night = stack.scheduled("merge", "2023-01-11T01:10:00Z").unwrap();
+    assert_eq!((night.as_array().unwrap().len(), all(&night, "status", "empty")), (10, true), "{night}");
+    let usage = stack.scheduled("aggregate", "2023-01-11T01:30:00Z").unwrap();
     assert_eq!((&usage[0]["requests"], &usage[0]["unattributed"]), (&json!(2 * CALLS), &json!(CALLS)), "{usage}");
 
-    let first = format!("{next_month}T12:30:00Z");
-    let refused = stack.scheduled("invoice-draft", &first).unwrap_err();
+    // Three weeks in which nothing ran.
+    let refused = stack.scheduled("invoice-draft", FIRST).unwrap_err();
     assert!(refused.contains("there is no plan file at"), "{refused}");
     let (bucket, key) = stack.output("PlansLocation").strip_prefix("s3://").unwrap().split_once('/').unwrap();
     stack.emulator.aws("s3", "put_object", json!({"Bucket": bucket, "Key": key, "Body": PLANS}));
-    let draft = stack.scheduled("invoice-draft", &first).unwrap();
+    let draft = stack.scheduled("invoice-draft", FIRST).unwrap();
     assert_eq!((&draft[0]["status"], &draft[0]["invoices"]), (&json!("draft"), &json!(1)), "{draft}");
-
-    // A month with days that were never aggregated is not made final by itself.
-    let refused =
-        stack.scheduled("invoice-final", &format!("{}T02:00:00Z", next_month.with_day(3).unwrap())).unwrap_err();
-    assert!(refused.contains("invoiceFailed"), "{refused}");
-    let event =
-        json!({"scheduled_time": first, "month": day.format("%Y-%m").to_string(), "finalize": true, "force": true});
-    let last = stack.invoke(stack.output("InvoiceFuncName"), &event).unwrap();
+    let waiting = stack.scheduled("invoice-final", "2023-02-03T02:00:00Z").unwrap();
+    assert_eq!(waiting[0]["status"], "waiting", "{waiting}");
+    let caught_up = stack.scheduled("merge-late", "2023-02-04T00:25:00Z").unwrap();
+    assert!(all(&caught_up, "status", "empty"), "{caught_up}");
+    stack.scheduled("merge", "2023-02-04T01:10:00Z").unwrap();
+    stack.scheduled("aggregate", "2023-02-04T01:30:00Z").unwrap();
+    let last = stack.scheduled("invoice-final", "2023-02-04T02:00:00Z").unwrap();
     assert_eq!(last[0]["status"], "final", "{last}");
+    let again = stack.scheduled("invoice-final", "2023-02-05T02:00:00Z").unwrap();
+    assert_eq!(again[0]["status"], "already final", "{again}");
 
     let folder = last[0]["output"].as_str().unwrap().strip_prefix(&format!("s3://{bucket}/")).unwrap();
     let invoices = stack.read(&format!("{folder}/invoices.csv"));
@@ -83,7 +83,8 @@ async fn from_sign_up_to_an_invoice() {
     let cell = |heading: &str| &invoices[0][headings.iter().position(|found| found == heading).unwrap()];
     assert_eq!((invoices.len(), cell("customer_id"), cell("total")), (1, user.as_str(), "1.25"));
 
-    stack.scheduled("vacuum", &next_hour).unwrap();
+    stack.scheduled("vacuum", "2023-02-05T05:40:00Z").unwrap();
+    stack.scheduled("repair-full", "2023-02-05T06:20:00Z").unwrap();
 }
 
 /// Whether all reports say this.
@@ -130,8 +131,9 @@ fn statuses(stack: &Deployed, token: Option<&str>) -> Vec<u16> {
     calls.map(|line| line.split_whitespace().next().unwrap().parse().unwrap()).collect()
 }
 
-/// Puts records of the calls that were made into the stream, as the gateway would; gives the hour that they arrived in.
-fn log(stack: &Deployed, user: &str) -> DateTime<Utc> {
+/// Puts records of the calls that were made into the stream, as the gateway would, and what Firehose delivers into the hour in
+/// which the stack was made: no job works on an hour that is not over.
+fn log(stack: &Deployed, user: &str) {
     let records: Vec<Value> = (0..2 * CALLS)
         .map(|call| {
             let (user, status) = if call < CALLS { (user, "200") } else { ("-", "401") };
@@ -139,7 +141,7 @@ fn log(stack: &Deployed, user: &str) -> DateTime<Utc> {
                 "requestId" | "extendedRequestId" => format!("{name}-{call}"),
                 "identity.sourceIp" => "203.0.113.9".to_owned(),
                 "authorizer.claims.sub" => user.to_owned(),
-                "requestTimeEpoch" => Utc::now().timestamp_millis().to_string(),
+                "requestTimeEpoch" => MADE.parse::<DateTime<Utc>>().unwrap().timestamp_millis().to_string(),
                 "httpMethod" => "GET".to_owned(),
                 "resourcePath" => "/random/strings".to_owned(),
                 "status" => status.to_owned(),
@@ -156,8 +158,14 @@ fn log(stack: &Deployed, user: &str) -> DateTime<Utc> {
     assert_eq!(put["FailedPutCount"], 0, "{put}");
     let keys = stack.keys("json-data/");
     assert!(!keys.is_empty(), "Firehose wrote nothing");
-    let folders: Vec<&str> = keys.iter().filter_map(|key| Some(key.rsplit_once('/')?.0)).collect();
-    assert!(folders.iter().all(|folder| *folder == folders[0]), "the hour ended: run the test again: {folders:?}");
-    let format = "json-data/year=%Y/month=%m/day=%d/hour=%H:%M";
-    chrono::NaiveDateTime::parse_from_str(&format!("{}:00", folders[0]), format).unwrap().and_utc()
+    for key in keys {
+        let (folder, name) = key.rsplit_once('/').unwrap();
+        let format = "json-data/year=%Y/month=%m/day=%d/hour=%H:%M";
+        chrono::NaiveDateTime::parse_from_str(&format!("{folder}:00"), format).expect("an hour's folder");
+        let bucket = stack.output("S3DestBucket");
+        let moved = format!("json-data/year=2023/month=01/day=10/hour=14/{name}");
+        let source = json!({"Bucket": bucket, "Key": key});
+        stack.emulator.aws("s3", "copy_object", json!({"Bucket": bucket, "Key": moved, "CopySource": source}));
+        stack.emulator.aws("s3", "delete_object", source);
+    }
 }

@@ -85,6 +85,8 @@ impl Recorder {
 
         self.run::<TablesJob>("Tables", &Default::default()).await;
         self.run::<TablesJob>("Tables", &Default::default()).await;
+        let earlier = meterlake_tables::Args { begins: Some(hour("2023-01-31T00")) };
+        self.run::<TablesJob>("Tables", &earlier).await;
 
         // A partition that lies elsewhere, and one that has no folder.
         for table in [raw, lines] {
@@ -144,6 +146,15 @@ impl Recorder {
         }
         put_wrong(&lake, &lake.layout.copies, [first, second, third]).await;
         put_wrong(&lake, &lake.layout.malformed, [second, third, first]).await;
+        // What no job published.
+        let layout = &lake.layout;
+        let tables = [&layout.merged, &layout.copies, &layout.malformed, &layout.usage_daily, &layout.invoices];
+        for table in tables.into_iter().chain([&layout.line_items]) {
+            let keys = lake.catalog.table(&table.name).await.unwrap().unwrap().partition_keys.len();
+            let values = ["2023", "1", "9", "9"][..keys].iter().map(|value| (*value).to_owned()).collect();
+            let stranger = Partition { values, location: layout.root.join("x"), parameters: Default::default() };
+            lake.catalog.add_partitions(&table.name, &[stranger]).await.unwrap();
+        }
         self.run::<RepairJob>("Repair", &RepairArgs { full: true, vacuum: true, ..RepairArgs::default() }).await;
         self.calls
     }

@@ -11,10 +11,9 @@ use meterlake_core::period::{Hour, Period};
 use meterlake_core::sql::SqlFiles;
 use meterlake_loadgen::{Options, write_files};
 use meterlake_merge::{Args, MergeJob};
-use meterlake_tables::TablesJob;
 use meterlake_tests::calls::{calls, gzip, many_calls};
 use meterlake_tests::hostile::{self, RawObject};
-use meterlake_tests::lake::{Row, TestLake, counts, hour, range, run};
+use meterlake_tests::lake::{Row, TestLake, counts, hour, range, run, tables};
 use meterlake_tests::lakes::lake_on_trino;
 use meterlake_tests::ministack::s3;
 use meterlake_tests::tree::copy_tree;
@@ -89,7 +88,7 @@ async fn put_and_compare(on_trino: &Lake, local: &TestLake, hour: Hour, objects:
 
 async fn lakes(trino: &athena_local::Trino) -> (Lake, TestLake) {
     let on_trino = lake_on_trino(trino).await;
-    run::<TablesJob>(&on_trino, &Default::default()).await.unwrap();
+    tables(&on_trino).await.unwrap();
     (on_trino, TestLake::new().await)
 }
 

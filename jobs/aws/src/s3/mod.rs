@@ -15,7 +15,7 @@ use aws_sdk_s3::primitives::{ByteStream, DateTime as SdkDateTime};
 use aws_sdk_s3::types::{Delete, MultipartUpload, Object as Listed, ObjectIdentifier};
 use chrono::{DateTime, Utc};
 use meterlake_core::location::Location;
-use meterlake_core::store::{Object, ObjectWriter, Store};
+use meterlake_core::store::{Children, Object, ObjectWriter, Store};
 
 use crate::client::failed;
 use writer::S3Writer;
@@ -129,20 +129,24 @@ impl Store for S3Store {
         Ok(objects)
     }
 
-    async fn folders(&self, folder: &Location) -> Result<Vec<Location>> {
+    async fn children(&self, folder: &Location) -> Result<Children> {
         let (bucket, key) = bucket_and_key(folder)?;
         let prefix = prefix(key);
         let list = self.client.list_objects_v2().bucket(bucket).prefix(&prefix).delimiter("/");
         let mut pages = list.into_paginator().send();
-        let mut folders = Vec::new();
+        let mut children = Children::default();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| failed(error, format_args!("cannot list {folder}")))?;
             let names = page.common_prefixes().iter().filter_map(|common| common.prefix()?.strip_prefix(&prefix));
             // A key such as `a//b` gives a folder without a name, which no location can tell from the one it lies in.
-            folders.extend(names.filter(|name| *name != "/").map(|name| folder.join(name)));
+            children.folders.extend(names.filter(|name| *name != "/").map(|name| folder.join(name)));
+            // The object of the folder itself, as consoles make it, has no name.
+            let names = page.contents().iter().filter_map(|object| object.key()?.strip_prefix(&prefix));
+            children.objects.extend(names.filter(|name| !name.is_empty()).map(|name| folder.join(name)));
         }
-        folders.sort();
-        Ok(folders)
+        children.folders.sort();
+        children.objects.sort();
+        Ok(children)
     }
 
     async fn read(&self, object: &Location) -> Result<Option<Vec<u8>>> {

@@ -26,7 +26,7 @@ use crate::lake::Lake;
 use crate::period::Period;
 
 pub use output::{Output, OutputFormat};
-pub use range::{Pace, each};
+pub use range::{Pace, each, each_until};
 pub use signal::stop_signal;
 pub use terminal::{Progress, StatusLine, above_progress, start_logging, start_logging_at};
 pub use wait::{NotYet, WaitUntil};

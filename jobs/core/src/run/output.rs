@@ -7,6 +7,8 @@ use anyhow::Result;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::Job;
+
 /// How reports are printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum OutputFormat {
@@ -34,6 +36,21 @@ struct Plan<'a> {
     plan: &'a str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     sql: Vec<&'a str>,
+}
+
+/// What a run says of a period that waits for something.
+#[derive(Serialize)]
+struct Waiting<'a> {
+    job: &'a str,
+    period: String,
+    status: &'a str,
+    waiting_for: &'a str,
+}
+
+impl fmt::Display for Waiting<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: waiting: {}", self.job, self.period, self.waiting_for)
+    }
 }
 
 impl fmt::Display for Plan<'_> {
@@ -70,6 +87,14 @@ impl<R: Serialize + fmt::Display> Output<R> {
     /// It cannot be printed.
     pub fn plan(&mut self, plan: &str, statements: &[String]) -> Result<()> {
         self.put(&Plan { plan, sql: statements.iter().map(String::as_str).collect() })
+    }
+
+    /// Takes what stands in place of the report of a period that waits for something.
+    ///
+    /// # Errors
+    /// It cannot be printed.
+    pub(super) fn wait<J: Job>(&mut self, period: &impl fmt::Display, what: &str) -> Result<()> {
+        self.put(&Waiting { job: J::NAME, period: period.to_string(), status: "waiting", waiting_for: what })
     }
 
     /// Takes what stands in place of the reports of periods for which there was no time.

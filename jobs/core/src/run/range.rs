@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde_json::json;
 
-use super::{Context, Job, Output, Progress};
+use super::{Context, Job, NotYet, Output, Progress, WaitUntil, one_line};
 use crate::period::Period;
 
 /// Works on each period in turn and reports it. One that fails stops no other. Where the next one is likely to take longer than
@@ -15,6 +15,20 @@ use crate::period::Period;
 /// The first of `work`; the log names the others.
 pub async fn each<J: Job, P: Period, F: Future<Output = Result<J::Report>> + Send>(
     periods: Vec<P>,
+    context: &Context,
+    output: &mut Output<J::Report>,
+    work: impl Fn(P) -> F + Send,
+) -> Result<()> {
+    each_until::<J, P, F>(periods, None, context, output, work).await
+}
+
+/// The same; until `wait` says so, a period for which something is [`NotYet`] there is reported as waiting, and has not failed.
+///
+/// # Errors
+/// As for [`each`].
+pub async fn each_until<J: Job, P: Period, F: Future<Output = Result<J::Report>> + Send>(
+    periods: Vec<P>,
+    wait: Option<WaitUntil>,
     context: &Context,
     output: &mut Output<J::Report>,
     work: impl Fn(P) -> F + Send,
@@ -33,6 +47,9 @@ pub async fn each<J: Job, P: Period, F: Future<Output = Result<J::Report>> + Sen
         progress.working_on(&period);
         match work(period).await {
             Ok(report) => output.report(&report)?,
+            Err(error) if error.is::<NotYet>() && wait.is_some_and(|wait| wait.allows(context.now, period.end())) => {
+                output.wait::<J>(&period, &one_line(&error))?;
+            }
             Err(error) if first_failure.is_none() => first_failure = Some(error),
             Err(error) => tracing::error!("{error:#}"),
         }

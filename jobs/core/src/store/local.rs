@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::{Object, ObjectWriter, Store};
+use super::{Children, Object, ObjectWriter, Store};
 use crate::location::Location;
 
 /// Objects as files of the local file system.
@@ -34,19 +34,23 @@ impl Store for LocalStore {
         .await
     }
 
-    async fn folders(&self, folder: &Location) -> Result<Vec<Location>> {
+    async fn children(&self, folder: &Location) -> Result<Children> {
         let root = path(folder)?;
         let names = blocking(move || {
-            let mut names = BTreeSet::new();
+            let (mut folders, mut objects) = (BTreeSet::new(), BTreeSet::new());
             for entry in entries(&root)? {
+                let name = utf8(&entry.file_name())?;
                 if entry.path().is_dir() {
-                    names.insert(utf8(&entry.file_name())?);
-                }
+                    folders.insert(name)
+                } else {
+                    objects.insert(name)
+                };
             }
-            Ok(names)
-        })
-        .await?;
-        Ok(names.iter().map(|name| folder.join(name)).collect())
+            Ok((folders, objects))
+        });
+        let (folders, objects) = names.await?;
+        let located = |names: BTreeSet<String>| names.iter().map(|name| folder.join(name)).collect();
+        Ok(Children { folders: located(folders), objects: located(objects) })
     }
 
     async fn read(&self, object: &Location) -> Result<Option<Vec<u8>>> {

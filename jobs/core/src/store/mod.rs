@@ -27,6 +27,15 @@ pub struct Object {
     pub storage_class: Option<String>,
 }
 
+/// What lies straight in a folder, sorted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Children {
+    /// The folders.
+    pub folders: Vec<Location>,
+    /// The objects, hidden ones too.
+    pub objects: Vec<Location>,
+}
+
 impl Object {
     /// Whether query engines pass it over: a segment below `folder` starts with `_` or `.`.
     #[must_use]
@@ -43,8 +52,12 @@ pub trait Store: Send + Sync {
     async fn exists(&self, root: &Location) -> Result<bool>;
     /// Every object below a folder, hidden ones too, sorted by location; none if there is no such folder.
     async fn list(&self, folder: &Location) -> Result<Vec<Object>>;
+    /// What lies straight in a folder; nothing if there is no such folder.
+    async fn children(&self, folder: &Location) -> Result<Children>;
     /// The folders straight below a folder, sorted; none if there is no such folder.
-    async fn folders(&self, folder: &Location) -> Result<Vec<Location>>;
+    async fn folders(&self, folder: &Location) -> Result<Vec<Location>> {
+        Ok(self.children(folder).await?.folders)
+    }
     /// An object's content; `None` if it is not there.
     async fn read(&self, object: &Location) -> Result<Option<Vec<u8>>>;
     /// At most `length` bytes of an object from byte `from` on, fewer only at its end; `None` if it is not there.

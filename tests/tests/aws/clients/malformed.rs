@@ -2,9 +2,8 @@
 
 use meterlake_core::store::Store;
 use meterlake_merge::MergeJob;
-use meterlake_tables::TablesJob;
 use meterlake_tests::calls::calls;
-use meterlake_tests::lake::{counts, hour, one, run};
+use meterlake_tests::lake::{counts, hour, one, run, tables};
 
 use super::{StandIn, some};
 use crate::lakes::{lake_on_athena, lake_on_s3};
@@ -56,7 +55,7 @@ async fn merge_counts_no_malformed_line_as_a_call_on_athena_nor_off_it() {
         calls(&["a", "b"]) + "{\"extendedRequestId\": \"c\nEndpoint request timed out\n}{\n[\n" + &calls(&["b", "d"]);
     let (on_athena, _athena) = lake_on_athena().await;
     for lake in [on_athena, lake_on_s3().await] {
-        run::<TablesJob>(&lake, &Default::default()).await.unwrap();
+        tables(&lake).await.unwrap();
         let object = lake.layout.raw.folder_of(hour).join("object");
         lake.store.write(&object, lines.as_bytes()).await.unwrap();
         let merged = run::<MergeJob>(&lake, &one(hour)).await.unwrap();

@@ -17,10 +17,9 @@ use meterlake_core::store::Store;
 use meterlake_invoice::Args;
 use meterlake_merge::{Args as MergeArgs, MergeJob};
 use meterlake_repair::Args as RepairArgs;
-use meterlake_tables::TablesJob;
 use meterlake_tests::billing::{draft, finalize, used};
 use meterlake_tests::calls::{calls, gzip};
-use meterlake_tests::lake::{TestLake, hour, range, run};
+use meterlake_tests::lake::{TestLake, hour, range, run, tables};
 use meterlake_tests::ministack::{bucket, sdk_config};
 use meterlake_tests::proxy::Call;
 
@@ -90,7 +89,7 @@ async fn a_repair_and_a_vacuum_may_be_cut_off_at_any_call() {
 /// An hour that was merged before a late object came. On S3, because a local lake's objects have other ETags.
 async fn late_hour() -> Template {
     let lake = lake_on_s3().await;
-    run::<TablesJob>(&lake, &Default::default()).await.unwrap();
+    tables(&lake).await.unwrap();
     let raw = |hour, name: &str| lake.layout.raw.folder_of(hour).join(name);
     lake.store.write(&raw(hour(HOUR).previous(), "a"), calls(&["1", "2"]).as_bytes()).await.unwrap();
     lake.store.write(&raw(hour(HOUR), "a"), calls(&["2", "3", "3"]).as_bytes()).await.unwrap();
