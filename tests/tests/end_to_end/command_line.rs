@@ -72,6 +72,7 @@ fn a_wrong_argument_is_one_line_with_a_right_one_and_exit_code_2() {
         (&["--to", HOUR], &["--from"]),
         (&["--hour", HOUR, "--from", HOUR], &["either --hour or --from"]),
         (&["--lookback", "x"], &["--lookback", "x"]),
+        (&["--lookback", "3000000000"], &["--lookback", "0..=8784"]),
         (&["--output", "xml"], &["text, json"]),
         (&["--nonsense"], &["--nonsense", "--help"]),
     ] {

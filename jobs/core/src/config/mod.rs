@@ -1,5 +1,6 @@
 //! The configuration: flag > environment (`METERLAKE_…`) > file (`meterlake.toml`) > default.
 
+mod ranges;
 mod settings;
 
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use toml::{Table, Value};
 use crate::layout::{Layout, TableLayout};
 use crate::names::{Name, TableName};
 
+pub use ranges::{AGGREGATE_LOOKBACK, Bounds, MERGE_LOOKBACK};
 pub use settings::{
     AggregateConfig, AthenaConfig, BillingConfig, Config, EmbeddedConfig, EngineKind, Glued, MergeConfig, RawConfig,
     RepairConfig, TableFolders, TableNames,
@@ -181,6 +183,7 @@ fn make_absolute(value: Option<&mut Value>, folder: &Path) {
 }
 
 fn deserialize(table: Table) -> Result<Config> {
+    ranges::check(&table)?;
     serde_path_to_error::deserialize(table).map_err(|error| {
         let (path, problem) = (error.path().to_string(), error.inner().message().trim().to_owned());
         if path == "." { anyhow!(problem) } else { anyhow!("the setting `{path}`: {problem}") }
@@ -271,7 +274,11 @@ mod tests {
         let message = |result: Result<Config>| format!("{:#}", result.unwrap_err());
         assert!(message(assemble("lakes = 'x'", &[], &[])).contains("lakes"));
         assert!(message(assemble("[merge]\nlookback = -1", &[], &[])).contains("merge.lookback"));
+        assert!(message(assemble("[billing]\nadjust_months = 99999", &[], &[])).contains("give 0 to 36 months"));
+        let lookback = message(assemble("", &[("METERLAKE_MERGE_LOOKBACK", "3000000000")], &[]));
+        assert!(lookback.contains("METERLAKE_MERGE_LOOKBACK") && lookback.contains("0 to 8784 hours"), "{lookback}");
         assert!(message(assemble("vacuum_after = 'soon'", &[], &[])).contains("vacuum_after"));
+        assert!(message(assemble("", &[], &[("vacuum_after", "367d")])).contains("vacuum_after"));
         assert!(message(assemble("lake = ", &[], &[])).contains(FILE_NAME));
         assert!(message(assemble("", &[("METERLAKE_TABLES_RAW", "a b")], &[])).contains("METERLAKE_TABLES_RAW"));
         assert!(message(assemble("", &[], &[("tables.rew", "x")])).contains("tables.rew"));
