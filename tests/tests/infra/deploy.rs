@@ -10,6 +10,10 @@ use crate::deployed::Deployed;
 const EMAIL: &str = "somebody@example.com";
 const PASSWORD: &str = "A-password-of-22-chars";
 const CALLS: usize = 5;
+/// Where Firehose delivers what arrives in an hour.
+const FOLDER: &str = "json-data/year=%Y/month=%m/day=%d/hour=%H";
+/// When the calls were made, as far as the jobs can tell: what they are asked to work on must be over.
+const HOUR: &str = "2023-01-31T06:00:00Z";
 const PLANS: &str = "
 currency = 'USD'
 default_plan = 'standard'
@@ -130,8 +134,10 @@ fn statuses(stack: &Deployed, token: Option<&str>) -> Vec<u16> {
     calls.map(|line| line.split_whitespace().next().unwrap().parse().unwrap()).collect()
 }
 
-/// Puts records of the calls that were made into the stream, as the gateway would; gives the hour that they arrived in.
+/// Puts records of the calls that were made into the stream, as the gateway would, and what Firehose delivers of them into the
+/// folder of [`HOUR`], which it gives.
 fn log(stack: &Deployed, user: &str) -> DateTime<Utc> {
+    let hour: DateTime<Utc> = HOUR.parse().unwrap();
     let records: Vec<Value> = (0..2 * CALLS)
         .map(|call| {
             let (user, status) = if call < CALLS { (user, "200") } else { ("-", "401") };
@@ -139,7 +145,7 @@ fn log(stack: &Deployed, user: &str) -> DateTime<Utc> {
                 "requestId" | "extendedRequestId" => format!("{name}-{call}"),
                 "identity.sourceIp" => "203.0.113.9".to_owned(),
                 "authorizer.claims.sub" => user.to_owned(),
-                "requestTimeEpoch" => Utc::now().timestamp_millis().to_string(),
+                "requestTimeEpoch" => hour.timestamp_millis().to_string(),
                 "httpMethod" => "GET".to_owned(),
                 "resourcePath" => "/random/strings".to_owned(),
                 "status" => status.to_owned(),
@@ -156,8 +162,10 @@ fn log(stack: &Deployed, user: &str) -> DateTime<Utc> {
     assert_eq!(put["FailedPutCount"], 0, "{put}");
     let keys = stack.keys("json-data/");
     assert!(!keys.is_empty(), "Firehose wrote nothing");
-    let folders: Vec<&str> = keys.iter().filter_map(|key| Some(key.rsplit_once('/')?.0)).collect();
-    assert!(folders.iter().all(|folder| *folder == folders[0]), "the hour ended: run the test again: {folders:?}");
-    let format = "json-data/year=%Y/month=%m/day=%d/hour=%H:%M";
-    chrono::NaiveDateTime::parse_from_str(&format!("{}:00", folders[0]), format).unwrap().and_utc()
+    for key in keys {
+        let (folder, name) = key.rsplit_once('/').unwrap();
+        chrono::NaiveDateTime::parse_from_str(&format!("{folder}:00"), &format!("{FOLDER}:%M")).unwrap();
+        stack.move_object(&key, &format!("{}/{name}", hour.format(FOLDER)));
+    }
+    hour
 }
