@@ -77,8 +77,8 @@ fn known_meter(entry: &Entry<'_>, meters: &BTreeSet<&str>) -> Option<String> {
     }
     let known: Vec<&str> = meters.iter().copied().collect();
     entry.fault(format!(
-        "unknown meter `{meter}`: there are {}, columns of whole numbers and of decimals with at most {METER_DECIMALS} digits \
-         after the point",
+        "unknown meter `{meter}`: there are {}, columns of whole numbers and of decimals with at most {METER_DECIMALS} \
+         digits after the point",
         known.join(", ")
     ));
     None
