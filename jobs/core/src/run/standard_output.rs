@@ -1,6 +1,5 @@
 //! Standard output of programs whose only work is to print.
 
-use std::error::Error;
 use std::io::{self, ErrorKind, Write};
 
 /// Whoever read standard output, such as `head`, closed it: no more is wanted.
@@ -21,7 +20,7 @@ pub fn standard_output() -> impl Write + Send {
 /// Whether an error says that the reader of standard output closed it.
 pub(super) fn is_enough_read(error: &anyhow::Error) -> bool {
     let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()?.get_ref());
-    causes.any(<dyn Error + Send + Sync>::is::<EnoughRead>)
+    causes.any(|cause| cause.is::<EnoughRead>())
 }
 
 struct Printed<W>(W);

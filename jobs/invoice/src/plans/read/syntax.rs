@@ -51,8 +51,7 @@ pub(super) fn note(error: &Error, text: &str, table: &DeTable<'_>, faults: &Faul
 /// The key of the date at a place of the text.
 fn key_of_date(table: &DeTable<'_>, span: &Range<usize>) -> Option<String> {
     table.iter().find_map(|(key, value)| {
-        let key = key.get_ref().as_ref();
-        below(value, span).map(|path| format!("{key}{path}"))
+        below(value, span).map(|path| format!("{}{path}", key.get_ref()))
     })
 }
 
