@@ -84,7 +84,12 @@ async fn a_job_whose_reports_nobody_reads_does_all_of_its_work() {
     for (at, text) in hours.into_iter().enumerate() {
         lake.put(hour(text), "a", calls(&[&at.to_string()]));
     }
+    lake.put(hour(hours[0]), "b", "{\n");
     let folder = lake.folder().display().to_string();
+    // Nobody reads the log either, in which the malformed line is.
+    let mut child = program("merge", lake.beside.path()).args(["--lake", &folder, "--hour", hours[0]]).spawn().unwrap();
+    drop((child.stdout.take(), child.stderr.take()));
+    assert_eq!((child.wait().unwrap().code(), lake.published().await.len()), (Some(0), 1));
     let merge = |to| unread("merge", lake.beside.path(), &["--lake", &folder, "--from", hours[0], "--to", to]);
     let ran = merge(hours[2]);
     assert_eq!((ran.code, lake.published().await.len(), lake.calls().await), (Some(0), 3, 3), "{}", ran.stderr);

@@ -50,9 +50,7 @@ pub(super) fn note(error: &Error, text: &str, table: &DeTable<'_>, faults: &Faul
 
 /// The key of the date at a place of the text.
 fn key_of_date(table: &DeTable<'_>, span: &Range<usize>) -> Option<String> {
-    table.iter().find_map(|(key, value)| {
-        below(value, span).map(|path| format!("{}{path}", key.get_ref()))
-    })
+    table.iter().find_map(|(key, value)| below(value, span).map(|path| format!("{}{path}", key.get_ref())))
 }
 
 /// The way from a value to the date at a place: `[0].from`, or nothing if it is the date itself.
