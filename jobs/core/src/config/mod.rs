@@ -21,6 +21,8 @@ pub use settings::{
 /// The file that is looked for from the current folder upwards.
 pub const FILE_NAME: &str = "meterlake.toml";
 const PLANS_FILE: &str = "plans.toml";
+/// The setting that has no default, so that a table of the defaults lacks it.
+const WITHOUT_DEFAULT: &str = "aggregate.lookback";
 const ENVIRONMENT_PREFIX: &str = "METERLAKE_";
 /// Variables of that prefix that are no settings: where the file is, what to log, and what `loadgen` keeps secret.
 const NOT_SETTINGS: [&str; 4] = ["METERLAKE_CONFIG", "METERLAKE_LOG", "METERLAKE_PASSWORD", "METERLAKE_TOKEN"];
@@ -95,7 +97,11 @@ impl Config {
 
     /// The configuration with one setting changed.
     fn with(&self, key: &str, text: &str) -> Result<Self> {
-        let mut table = Value::try_from(self)?;
+        let mut config = self.clone();
+        if key == WITHOUT_DEFAULT {
+            config.aggregate.lookback.get_or_insert_default();
+        }
+        let mut table = Value::try_from(config)?;
         let slot = key.split('.').try_fold(&mut table, |value, segment| value.get_mut(segment));
         match slot {
             Some(Value::Integer(number)) => {
@@ -200,7 +206,7 @@ fn keys() -> Result<Vec<String>> {
             }
         }
     }
-    let mut keys = Vec::new();
+    let mut keys = vec![WITHOUT_DEFAULT.to_owned()];
     collect("", &Table::try_from(Config::default())?, &mut keys);
     Ok(keys)
 }
@@ -254,6 +260,17 @@ mod tests {
         assert!(!set("false").unwrap().athena.stop_on_exit);
         assert!(format!("{:#}", set("yes").unwrap_err()).contains("neither true nor false"));
         assert!(assemble("[athena]\nstop_on_exit = true", &[], &[]).unwrap().athena.stop_on_exit);
+    }
+
+    #[test]
+    fn a_setting_without_a_default_is_given_like_any_other() {
+        let lookback = |variables: &[(&str, &str)], overrides: &[(&str, &str)]| {
+            assemble("", variables, overrides).unwrap().aggregate.lookback
+        };
+        assert_eq!(lookback(&[], &[("database", "a")]), None);
+        assert_eq!(lookback(&[("METERLAKE_AGGREGATE_LOOKBACK", "5")], &[]), Some(5));
+        assert_eq!(lookback(&[("METERLAKE_AGGREGATE_LOOKBACK", "5")], &[(WITHOUT_DEFAULT, "6")]), Some(6));
+        assert!(assemble("", &[], &[(WITHOUT_DEFAULT, "1101")]).is_err());
     }
 
     #[test]
