@@ -3,6 +3,7 @@
 use anyhow::Result;
 use async_trait::async_trait;
 use meterlake_core::beginning::Beginning;
+use meterlake_core::config::AGGREGATE_LOOKBACK;
 use meterlake_core::day_inputs::DayInputs;
 use meterlake_core::lake::Lake;
 use meterlake_core::period::{Day, Period};
@@ -32,7 +33,7 @@ pub struct Args {
     #[arg(long, value_name = "DAY")]
     pub to: Option<Day>,
     /// How many earlier days are built too if their hours changed [default: as far back as invoice adjusts]
-    #[arg(long, value_name = "DAYS")]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(AGGREGATE_LOOKBACK.range()))]
     pub lookback: Option<u32>,
     /// Build again even if nothing changed
     #[arg(long)]
@@ -53,6 +54,7 @@ impl Job for AggregateJob {
     type Report = Report;
 
     async fn run(lake: &Lake, args: &Args, context: &Context, output: &mut Output<Report>) -> Result<()> {
+        AGGREGATE_LOOKBACK.check_argument("lookback", args.lookback)?;
         let is_named = matches!(args.day, Some(Some(_))) || args.from.is_some();
         let mut days = selected_periods(args.day, args.from, args.to, context.now)?;
         let beginning = Beginning::look(lake).await?;

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::io::{Write, stdout};
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use chrono::{TimeDelta, Utc};
 use meterlake_core::lake::Lake;
 use meterlake_core::period::{Day, Hour, Month, Period};
-use meterlake_core::run::{Context, Job, Output, OutputFormat};
+use meterlake_core::run::{Context, Job, Output, OutputFormat, standard_output};
 use meterlake_loadgen::{Options, Truth};
 use meterlake_query::Report as Table;
 use meterlake_scheduler::jobs::Reports;
@@ -194,12 +194,12 @@ fn tell(truth: &Truth) -> Result<()> {
 }
 
 fn say(text: &str) -> Result<()> {
-    Ok(writeln!(stdout(), "\n{text}")?)
+    Ok(writeln!(standard_output(), "\n{text}")?)
 }
 
 fn say_indented(text: &impl Display) -> Result<()> {
     for line in text.to_string().lines() {
-        writeln!(stdout(), "   {line}")?;
+        writeln!(standard_output(), "   {line}")?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use meterlake_core::lake::Lake;
 use meterlake_core::location::Location;
 use meterlake_core::store::{LocalStore, Store};
 
-use crate::plans::Plans;
+use crate::plans::{METER_DECIMALS, Plans};
 
 /// A plan file that was read and is sound.
 #[derive(Debug, Clone)]
@@ -40,7 +40,7 @@ impl PlanFile {
 
     pub(crate) fn parse(location: &Location, content: Vec<u8>, meters: &BTreeSet<String>) -> Result<Self> {
         let file = location.to_path().map_or_else(|| location.to_string(), |path| path.display().to_string());
-        let text = String::from_utf8(content).with_context(|| format!("the plans {file} are not UTF-8"))?;
+        let text = Plans::text(&file, content)?;
         let meters = meters.iter().map(String::as_str).collect();
         let plans = Plans::parse(&file, &text, &meters)?;
         Ok(Self { location: location.clone(), sha256: sha256(text.as_bytes()), text, plans })
@@ -48,11 +48,32 @@ impl PlanFile {
 }
 
 /// The meters of a usage table: its columns of whole numbers and decimals. Floats are none: their sum depends on the
-/// order in which they are added.
+/// order in which they are added. Decimals with more digits than a line's quantity has are none either.
 pub(crate) fn meters(usage: &Table) -> BTreeSet<String> {
     let is_exact = |data_type: &str| {
-        ["tinyint", "smallint", "int", "integer", "bigint"].contains(&data_type) || data_type.starts_with("decimal")
+        ["tinyint", "smallint", "int", "integer", "bigint"].contains(&data_type)
+            || scale(data_type).is_some_and(|scale| scale <= METER_DECIMALS)
     };
     let columns = usage.columns.iter().filter(|column| is_exact(&column.data_type));
     columns.map(|column| column.name.clone()).collect()
+}
+
+/// The digits after the point of a decimal type, such as `decimal(20,4)`; none for another type.
+fn scale(data_type: &str) -> Option<u32> {
+    let precision_and_scale = data_type.strip_prefix("decimal")?.trim().trim_start_matches('(').trim_end_matches(')');
+    match precision_and_scale.split_once(',') {
+        Some((_, scale)) => scale.trim().parse().ok(),
+        None => Some(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decimal_type_has_a_scale() {
+        let scales = ["decimal(20,4)", "decimal(38, 18)", "decimal(5)", "decimal", "double", "string"].map(scale);
+        assert_eq!(scales, [Some(4), Some(18), Some(0), Some(0), None, None]);
+    }
 }

@@ -79,13 +79,28 @@ fn people_get_text() {
 
 #[test]
 fn every_fault_of_the_plan_file_is_a_line_with_file_line_and_key() {
-    let (_folder, path) =
-        file("currency = 'USD'\n[[plans]]\nid = 'a'\neffective_from = 2023-01-01\nminimum = -1\nmaximum = 0.5");
+    let (_folder, path) = file(
+        "currency = 'USD'\n[[plans]]\nid = 'a'\neffective_from = 2023-01-01\nminimum = -1\nmaximum = 0.5\n\
+         [[plans.charges]]\nid = 'x'\nmodel = 'flat'\nprice = 1",
+    );
     let output = quote(&["--plans", path.to_str().unwrap(), "--plan", "a"]);
     let lines: Vec<String> = error(&output).lines().map(str::to_owned).collect();
     assert_eq!((output.status.code(), lines.len()), (Some(1), 2), "{lines:?}");
     assert!(lines[0].contains(&format!("{}:5: plans[0].minimum: `-1` is negative", path.display())), "{lines:?}");
     assert!(lines[1].contains(":6: plans[0].maximum: is a float"), "{lines:?}");
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_told_what_is_expected() {
+    let utf16: Vec<u8> = "\u{feff}currency = 'USD'".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (content, what) in [(utf16, "UTF-16"), (b"{\"currency\": \"USD\"}".to_vec(), "JSON"), (Vec::new(), "empty")] {
+        let (_folder, path) = file("");
+        std::fs::write(&path, content).unwrap();
+        let output = quote(&["--plans", path.to_str().unwrap(), "--plan", "a"]);
+        let error = error(&output);
+        assert_eq!((output.status.code(), error.trim_end().lines().count()), (Some(1), 1), "{error}");
+        assert!(error.contains(what) && error.contains("TOML") && error.contains("plans.example.toml"), "{error}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Result, anyhow, bail};
 use clap::{CommandFactory, Parser, Subcommand};
 use meterlake_aws::{S3Store, sdk_config};
-use meterlake_core::run::{WrongArguments, block_on, exit_code, parse_arguments, start_logging};
+use meterlake_core::run::{WrongArguments, block_on, exit_code, parse_arguments, standard_output, start_logging};
 use meterlake_core::store::{LocalStore, Store};
 use meterlake_loadgen::login::{Code, Cognito, log_in};
 use meterlake_loadgen::{gateway, write_files};
@@ -59,12 +59,12 @@ async fn files(args: &FilesArgs) -> Result<()> {
         None => Box::new(S3Store::new(&sdk_config().await)),
     };
     let truth = write_files(&*store, &layout, &options).await?;
-    writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&truth)?)?;
+    writeln!(standard_output(), "{}", serde_json::to_string_pretty(&truth)?)?;
     Ok(())
 }
 
 async fn call_gateway(args: GatewayArgs) -> Result<()> {
-    let (dry_run, mut out) = (args.dry_run, std::io::stdout());
+    let (dry_run, mut out) = (args.dry_run, standard_output());
     let options = args.options();
     if dry_run {
         return gateway::print_curl(&options, &mut out);
@@ -91,6 +91,6 @@ async fn login(args: &LoginArgs) -> Result<()> {
         None => Code::Ask { resend: args.resend_code, ask: &mut ask_code },
     };
     let token = log_in(&cognito, &user, code).await?;
-    writeln!(std::io::stdout(), "{}", token.reveal())?;
+    writeln!(standard_output(), "{}", token.reveal())?;
     Ok(())
 }

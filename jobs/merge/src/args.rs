@@ -4,6 +4,7 @@ use anyhow::Result;
 use async_trait::async_trait;
 use meterlake_core::beginning::Beginning;
 use meterlake_core::chain;
+use meterlake_core::config::MERGE_LOOKBACK;
 use meterlake_core::lake::Lake;
 use meterlake_core::period::{Hour, Period};
 use meterlake_core::publications;
@@ -32,7 +33,7 @@ pub struct Args {
     #[arg(long, value_name = "HOUR")]
     pub to: Option<Hour>,
     /// How many earlier hours are merged too if they were never merged, or their files changed [default: 26]
-    #[arg(long, value_name = "HOURS")]
+    #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u32).range(MERGE_LOOKBACK.range()))]
     pub lookback: Option<u32>,
     /// Merge again even if nothing changed, or if files are gone that were counted
     #[arg(long)]
@@ -48,6 +49,7 @@ impl Job for MergeJob {
 
     async fn run(lake: &Lake, args: &Args, context: &Context, output: &mut Output<Report>) -> Result<()> {
         let hours = selected_periods(args.hour, args.from, args.to, context.now)?;
+        MERGE_LOOKBACK.check_argument("lookback", args.lookback)?;
         let beginning = Beginning::look(lake).await?;
         let hours = match (args.hour, args.from, hours.first()) {
             (Some(Some(named)), _, _) | (_, Some(named), Some(_)) => {

@@ -236,7 +236,7 @@ impl<'a> Work<'a> {
         draft.finish(self.lake).await?;
         self.slot.vacuum(Some(&head)).await?;
         let status = if has_lines { Status::Published } else { Status::Empty };
-        Ok(Some(report(self.hour, status, &publication, scan)))
+        Ok(Some(report(self.hour, status, &publication, scan).in_place_of(self.published())))
     }
 
     /// Writes the generation; gives its numbers and what that took. `None`: other objects were read than listed.

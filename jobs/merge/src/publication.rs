@@ -107,7 +107,7 @@ pub(crate) fn has_silent_edit(publication: &Publication, sql: &SqlFile) -> bool 
     publication.sql == sql.label() && publication.notes.get(SQL_CHECKSUM) != Some(&sql.checksum())
 }
 
-/// The report of an hour that is published so.
+/// The report of an hour that is published so, and was before.
 pub(crate) fn report(hour: Hour, status: Status, publication: &Publication, scan: Scan) -> Report {
     let number = |key: &str| publication.number(key);
     let rows = [Kind::Call, Kind::Copy, Kind::Malformed].map(|kind| number(kind.note()));
@@ -117,6 +117,7 @@ pub(crate) fn report(hour: Hour, status: Status, publication: &Publication, scan
         period: hour,
         status,
         rows: rows[0],
+        rows_added: 0,
         duplicates: rows[1],
         malformed: rows[2],
         malformed_reasons: reasons.unwrap_or_default(),

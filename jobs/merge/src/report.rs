@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use meterlake_core::engine::Scan;
+use meterlake_core::kinds::Kind;
 use meterlake_core::period::Hour;
+use meterlake_core::publish::Publication;
 use meterlake_core::report::{Cost, Status, human_bytes};
 use serde::Serialize;
 
@@ -19,6 +21,9 @@ pub struct Report {
     pub status: Status,
     /// Calls, each counted once.
     pub rows: u64,
+    /// How many calls more (or fewer, if negative) than the hour had published before this run; all of them if it had none. Over all
+    /// runs this adds up to the calls there are, where `rows` counts an hour again each time it is merged again.
+    pub rows_added: i64,
     /// Records that are copies of a counted one, here or in the hour before: the table of copies has them.
     pub duplicates: u64,
     /// Lines, and pieces of lines, that are no records: the table of malformed lines has them.
@@ -48,6 +53,15 @@ pub struct Report {
     pub scan: Scan,
     /// Time that this run took.
     pub duration_ms: u64,
+}
+
+impl Report {
+    /// The report of a run that published in place of `before`.
+    pub(crate) fn in_place_of(self, before: Option<&Publication>) -> Self {
+        let signed = |rows: u64| i64::try_from(rows).unwrap_or(i64::MAX);
+        let before = before.map_or(0, |published| published.number(Kind::Call.note()));
+        Self { rows_added: signed(self.rows) - signed(before), ..self }
+    }
 }
 
 impl fmt::Display for Report {

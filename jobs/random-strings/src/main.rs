@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Result, anyhow};
 use clap::{CommandFactory, Parser};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use meterlake_core::run::{WrongArguments, block_on, exit_code, parse_arguments, start_logging};
+use meterlake_core::run::{WrongArguments, block_on, exit_code, parse_arguments, standard_output, start_logging};
 use meterlake_random_strings::{Parameters, Request, answer};
 use url::form_urlencoded;
 
@@ -38,6 +38,6 @@ fn once() -> Result<()> {
     let query = form_urlencoded::parse(query.trim_start_matches('?').as_bytes()).into_owned().collect();
     let parameters = Parameters::parse(&query).map_err(|error| anyhow!(WrongArguments(error.to_string())))?;
     let strings = parameters.strings(&mut rand::rng());
-    writeln!(std::io::stdout(), "{}", serde_json::to_string(&strings)?)?;
+    writeln!(standard_output(), "{}", serde_json::to_string(&strings)?)?;
     Ok(())
 }

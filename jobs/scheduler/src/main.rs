@@ -1,5 +1,6 @@
 //! The program `scheduler`: the list of schedules, in every form.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -8,7 +9,8 @@ use chrono::{DateTime, Utc};
 use clap::{CommandFactory, Parser, Subcommand};
 use meterlake_core::period::{Day, Hour, Period};
 use meterlake_core::run::{
-    CommonArgs, Output, OutputFormat, WrongArguments, block_on, exit_code, parse_arguments, start_logging,
+    CommonArgs, Output, OutputFormat, WrongArguments, block_on, exit_code, parse_arguments, standard_output,
+    start_logging,
 };
 use meterlake_embedded::connect;
 use meterlake_scheduler::crontab::{Places, crontab};
@@ -154,8 +156,7 @@ fn own_folder() -> Result<PathBuf> {
 }
 
 fn print(text: &str) -> Result<()> {
-    use std::io::Write;
-    Ok(writeln!(std::io::stdout().lock(), "{text}")?)
+    Ok(writeln!(standard_output(), "{text}")?)
 }
 
 /// An instant, or the beginning of an hour or a day.

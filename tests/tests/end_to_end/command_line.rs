@@ -10,11 +10,12 @@ use meterlake_tests::programs::{Ran, run};
 use meterlake_tests::tree::tree;
 
 const HOUR: &str = "2023-01-31T06";
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "job",
     "period",
     "status",
     "rows",
+    "rows_added",
     "duplicates",
     "malformed",
     "malformed_reasons",
@@ -72,6 +73,7 @@ fn a_wrong_argument_is_one_line_with_a_right_one_and_exit_code_2() {
         (&["--to", HOUR], &["--from"]),
         (&["--hour", HOUR, "--from", HOUR], &["either --hour or --from"]),
         (&["--lookback", "x"], &["--lookback", "x"]),
+        (&["--lookback", "3000000000"], &["--lookback", "0..=8784"]),
         (&["--output", "xml"], &["text, json"]),
         (&["--nonsense"], &["--nonsense", "--help"]),
     ] {
@@ -93,8 +95,8 @@ async fn a_json_report_is_one_line_an_hour_with_the_agreed_keys() {
     }
     let first = &reports[0];
     let expected = serde_json::json!({
-        "job": "merge", "period": HOUR, "status": "published", "rows": 2, "duplicates": 1, "malformed": 1,
-        "malformed_reasons": {"not JSON": 1}, "unsplit": 0, "unreadable_values": 0, "unreadable_objects": 0,
+        "job": "merge", "period": HOUR, "status": "published", "rows": 2, "rows_added": 2, "duplicates": 1,
+        "malformed": 1, "malformed_reasons": {"not JSON": 1}, "unsplit": 0, "unreadable_values": 0, "unreadable_objects": 0,
         "source_files": 1, "sql": lake.lake.sql.query("merge_hour").unwrap().label(),
     });
     for (key, value) in expected.as_object().unwrap() {
@@ -107,6 +109,18 @@ async fn a_json_report_is_one_line_an_hour_with_the_agreed_keys() {
     let written = tree(&published).into_iter().filter(|(path, _)| path.extension().is_some_and(|end| end == "parquet"));
     let (files, bytes) = written.fold((0_u64, 0), |(files, bytes), (_, (size, _))| (files + 1, bytes + size));
     assert_eq!((&first["output_files"], &first["output_bytes"]), (&files.into(), &bytes.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_hour_that_is_merged_again_says_how_many_calls_came_to_it() {
+    let lake = TestLake::new().await;
+    let merge = || merge(&lake.folder(), &["--hour", HOUR, "--lookback", "0", "--output", "json"]).reports().remove(0);
+    lake.put(hour(HOUR), "a", calls(&["1", "2"]));
+    let first = merge();
+    lake.put(hour(HOUR), "late", calls(&["2", "3"]));
+    let (second, third) = (merge(), merge());
+    let rows = [first, second, third].map(|report| (report["rows"].as_i64(), report["rows_added"].as_i64()));
+    assert_eq!(rows, [(Some(2), Some(2)), (Some(3), Some(1)), (Some(3), Some(0))]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

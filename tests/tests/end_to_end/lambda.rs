@@ -75,6 +75,8 @@ async fn an_error_is_an_error_to_lambda_and_the_function_lives_on() {
         (json!({"hour": "2999-01-01T00"}), "not over yet"),
         (json!({"from": "2023-01-31T05", "to": "2023-01-31T04"}), "ends"),
         (json!({"time": "yesterday"}), "yesterday"),
+        (json!({"time": "2999-01-01T00:10:00Z"}), "2999-01-01T00:10:00Z has not come yet"),
+        (json!({"hour": "2023-01-31T06", "lookback": 3_000_000_000_u32}), "give 0 to 8784 hours"),
         (json!({"hour": "2023-01-31T06", "dry_run": "yes"}), "dry_run"),
     ] {
         let error = function.invoke(event.clone(), MINUTE).unwrap_err();

@@ -12,6 +12,7 @@ mod command_line;
 mod copies;
 mod crash;
 mod edge_cases;
+mod exit_codes;
 mod focus;
 mod full_disk;
 mod invoice_crash;

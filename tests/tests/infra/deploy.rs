@@ -162,10 +162,6 @@ fn log(stack: &Deployed, user: &str) {
         let (folder, name) = key.rsplit_once('/').unwrap();
         let format = "json-data/year=%Y/month=%m/day=%d/hour=%H:%M";
         chrono::NaiveDateTime::parse_from_str(&format!("{folder}:00"), format).expect("an hour's folder");
-        let bucket = stack.output("S3DestBucket");
-        let moved = format!("json-data/year=2023/month=01/day=10/hour=14/{name}");
-        let source = json!({"Bucket": bucket, "Key": key});
-        stack.emulator.aws("s3", "copy_object", json!({"Bucket": bucket, "Key": moved, "CopySource": source}));
-        stack.emulator.aws("s3", "delete_object", source);
+        stack.move_object(&key, &format!("json-data/year=2023/month=01/day=10/hour=14/{name}"));
     }
 }

@@ -175,6 +175,14 @@ impl Deployed {
         self.emulator.aws("s3", "get_object", object)["Body"].as_str().unwrap().to_owned()
     }
 
+    /// Moves an object of the lake.
+    pub(crate) fn move_object(&self, from: &str, to: &str) {
+        let bucket = self.output("S3DestBucket");
+        let copy = json!({"Bucket": bucket, "Key": to, "CopySource": {"Bucket": bucket, "Key": from}});
+        self.emulator.aws("s3", "copy_object", copy);
+        self.emulator.aws("s3", "delete_object", json!({"Bucket": bucket, "Key": from}));
+    }
+
     /// The keys of the lake's objects that begin so.
     pub(crate) fn keys(&self, prefix: &str) -> Vec<String> {
         let list = json!({"Bucket": self.output("S3DestBucket"), "Prefix": prefix});

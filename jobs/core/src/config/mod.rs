@@ -1,5 +1,6 @@
 //! The configuration: flag > environment (`METERLAKE_…`) > file (`meterlake.toml`) > default.
 
+mod ranges;
 mod settings;
 
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use toml::{Table, Value};
 use crate::layout::{Layout, TableLayout};
 use crate::names::{Name, TableName};
 
+pub use ranges::{AGGREGATE_LOOKBACK, Bounds, MERGE_LOOKBACK};
 pub use settings::{
     AggregateConfig, AthenaConfig, BillingConfig, Config, EmbeddedConfig, EngineKind, Glued, MergeConfig, RawConfig,
     RepairConfig, TableFolders, TableNames,
@@ -19,6 +21,8 @@ pub use settings::{
 /// The file that is looked for from the current folder upwards.
 pub const FILE_NAME: &str = "meterlake.toml";
 const PLANS_FILE: &str = "plans.toml";
+/// The setting that has no default, so that a table of the defaults lacks it.
+const WITHOUT_DEFAULT: &str = "aggregate.lookback";
 const ENVIRONMENT_PREFIX: &str = "METERLAKE_";
 /// Variables of that prefix that are no settings: where the file is, what to log, and what `loadgen` keeps secret.
 const NOT_SETTINGS: [&str; 4] = ["METERLAKE_CONFIG", "METERLAKE_LOG", "METERLAKE_PASSWORD", "METERLAKE_TOKEN"];
@@ -93,7 +97,11 @@ impl Config {
 
     /// The configuration with one setting changed.
     fn with(&self, key: &str, text: &str) -> Result<Self> {
-        let mut table = Value::try_from(self)?;
+        let mut config = self.clone();
+        if key == WITHOUT_DEFAULT {
+            config.aggregate.lookback.get_or_insert_default();
+        }
+        let mut table = Value::try_from(config)?;
         let slot = key.split('.').try_fold(&mut table, |value, segment| value.get_mut(segment));
         match slot {
             Some(Value::Integer(number)) => {
@@ -181,6 +189,7 @@ fn make_absolute(value: Option<&mut Value>, folder: &Path) {
 }
 
 fn deserialize(table: Table) -> Result<Config> {
+    ranges::check(&table)?;
     serde_path_to_error::deserialize(table).map_err(|error| {
         let (path, problem) = (error.path().to_string(), error.inner().message().trim().to_owned());
         if path == "." { anyhow!(problem) } else { anyhow!("the setting `{path}`: {problem}") }
@@ -197,7 +206,7 @@ fn keys() -> Result<Vec<String>> {
             }
         }
     }
-    let mut keys = Vec::new();
+    let mut keys = vec![WITHOUT_DEFAULT.to_owned()];
     collect("", &Table::try_from(Config::default())?, &mut keys);
     Ok(keys)
 }
@@ -254,6 +263,17 @@ mod tests {
     }
 
     #[test]
+    fn a_setting_without_a_default_is_given_like_any_other() {
+        let lookback = |variables: &[(&str, &str)], overrides: &[(&str, &str)]| {
+            assemble("", variables, overrides).unwrap().aggregate.lookback
+        };
+        assert_eq!(lookback(&[], &[("database", "a")]), None);
+        assert_eq!(lookback(&[("METERLAKE_AGGREGATE_LOOKBACK", "5")], &[]), Some(5));
+        assert_eq!(lookback(&[("METERLAKE_AGGREGATE_LOOKBACK", "5")], &[(WITHOUT_DEFAULT, "6")]), Some(6));
+        assert!(assemble("", &[], &[(WITHOUT_DEFAULT, "1101")]).is_err());
+    }
+
+    #[test]
     fn athena_is_an_engine_with_settings() {
         let file = "engine = 'athena'\n[athena]\nworkgroup = 'metering'";
         let config = assemble(file, &[], &[("athena.price_per_tb", "6.25")]).unwrap();
@@ -271,7 +291,11 @@ mod tests {
         let message = |result: Result<Config>| format!("{:#}", result.unwrap_err());
         assert!(message(assemble("lakes = 'x'", &[], &[])).contains("lakes"));
         assert!(message(assemble("[merge]\nlookback = -1", &[], &[])).contains("merge.lookback"));
+        assert!(message(assemble("[billing]\nadjust_months = 99999", &[], &[])).contains("give 0 to 36 months"));
+        let lookback = message(assemble("", &[("METERLAKE_MERGE_LOOKBACK", "3000000000")], &[]));
+        assert!(lookback.contains("METERLAKE_MERGE_LOOKBACK") && lookback.contains("0 to 8784 hours"), "{lookback}");
         assert!(message(assemble("vacuum_after = 'soon'", &[], &[])).contains("vacuum_after"));
+        assert!(message(assemble("", &[], &[("vacuum_after", "367d")])).contains("vacuum_after"));
         assert!(message(assemble("lake = ", &[], &[])).contains(FILE_NAME));
         assert!(message(assemble("", &[("METERLAKE_TABLES_RAW", "a b")], &[])).contains("METERLAKE_TABLES_RAW"));
         assert!(message(assemble("", &[], &[("tables.rew", "x")])).contains("tables.rew"));

@@ -308,13 +308,19 @@ mod human_duration {
 
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
+    use crate::config::ranges::LONGEST_VACUUM_AFTER;
+
     pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&humantime::format_duration(*duration))
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         let text = String::deserialize(deserializer)?;
-        humantime::parse_duration(&text)
-            .map_err(|_| D::Error::custom(format!("`{text}` is no duration: write it like 1h, 90m or 0s")))
+        let duration = humantime::parse_duration(&text)
+            .map_err(|_| D::Error::custom(format!("`{text}` is no duration: write it like 1h, 90m or 0s")))?;
+        if duration > LONGEST_VACUUM_AFTER {
+            return Err(D::Error::custom(format!("`{text}` is too long: give at most 366 days, such as 1h or 30d")));
+        }
+        Ok(duration)
     }
 }

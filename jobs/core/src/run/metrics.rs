@@ -10,7 +10,8 @@ use crate::period::{Day, Hour, Month, Period};
 /// The namespace of all metrics. Their one dimension is `job`.
 const NAMESPACE: &str = "meterlake";
 /// What was done: not told of a period that was found unchanged, whose calls were told of before.
-const DONE: [&str; 6] = ["rows", "duplicates", "malformed", "unsplit", "unreadable_values", "unreadable_objects"];
+const DONE: [&str; 7] =
+    ["rows", "rows_added", "duplicates", "malformed", "unsplit", "unreadable_values", "unreadable_objects"];
 const LAG: &str = "lag_seconds";
 
 /// The lines for the reports of an invocation. `is_scheduled`: it works on what is due now, and so tells how late the
@@ -76,8 +77,8 @@ mod tests {
     use super::*;
 
     fn merged(period: &str, status: &str) -> Value {
-        json!({"job": "merge", "period": period, "status": status, "rows": 7, "duplicates": 1, "malformed": 2,
-            "scanned_bytes": 2714, "duration_ms": 125, "sql": "merge_hour@1"})
+        json!({"job": "merge", "period": period, "status": status, "rows": 7, "rows_added": -1, "duplicates": 1,
+            "malformed": 2, "scanned_bytes": 2714, "duration_ms": 125, "sql": "merge_hour@1"})
     }
 
     fn now() -> DateTime<Utc> {
@@ -94,6 +95,7 @@ mod tests {
             metric("lag_seconds", "Seconds"),
             metric("malformed", "Count"),
             metric("rows", "Count"),
+            metric("rows_added", "Count"),
             metric("scanned_bytes", "Bytes"),
         ]);
         let cloudwatch = json!([{"Namespace": "meterlake", "Dimensions": [["job"]], "Metrics": metrics}]);
@@ -101,8 +103,8 @@ mod tests {
             lines,
             [json!({
                 "_aws": {"Timestamp": 1_675_149_000_000_i64, "CloudWatchMetrics": cloudwatch},
-                "job": "merge", "period": "2023-01-31T06", "status": "published", "rows": 7, "duplicates": 1,
-                "malformed": 2, "scanned_bytes": 2714, "duration_ms": 125, "lag_seconds": 600
+                "job": "merge", "period": "2023-01-31T06", "status": "published", "rows": 7, "rows_added": -1,
+                "duplicates": 1, "malformed": 2, "scanned_bytes": 2714, "duration_ms": 125, "lag_seconds": 600
             })]
         );
     }
@@ -110,7 +112,7 @@ mod tests {
     #[test]
     fn calls_that_were_counted_before_are_not_counted_again() {
         let lines = lines(&[merged("2023-01-31T06", "unchanged")], false, now());
-        assert_eq!(lines[0].get("rows"), None);
+        assert_eq!((lines[0].get("rows"), lines[0].get("rows_added")), (None, None));
         assert_eq!(lines[0]["duration_ms"], 125);
     }
 

@@ -5,6 +5,7 @@ mod metrics;
 mod output;
 mod range;
 mod signal;
+mod standard_output;
 mod terminal;
 mod wait;
 
@@ -28,6 +29,7 @@ use crate::period::Period;
 pub use output::{Output, OutputFormat};
 pub use range::{Pace, each, each_until};
 pub use signal::stop_signal;
+pub use standard_output::standard_output;
 pub use terminal::{Progress, StatusLine, above_progress, start_logging, start_logging_at};
 pub use wait::{NotYet, WaitUntil};
 
@@ -156,15 +158,25 @@ pub fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
 }
 
-/// 0: done. 1: failed. 2: wrong arguments. Prints the error, in one line.
+/// 0: done, or whoever read [`standard_output`] has read enough. 1: failed. 2: wrong arguments. Prints the error, in one line.
 #[must_use]
 pub fn exit_code(result: Result<()>) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
-    if error.chain().any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(is_closed_pipe)) {
-        return ExitCode::SUCCESS;
+    let code = code_of(&error);
+    if code > 0 {
+        tracing::error!("{}", one_line(&error));
     }
-    tracing::error!("{}", one_line(&error));
-    ExitCode::from(if error.is::<WrongArguments>() { 2 } else { 1 })
+    ExitCode::from(code)
+}
+
+fn code_of(error: &anyhow::Error) -> u8 {
+    if standard_output::is_enough_read(error) {
+        0
+    } else if error.is::<WrongArguments>() {
+        2
+    } else {
+        1
+    }
 }
 
 /// An error and its causes in one line. Many errors repeat their cause: what was said is not said again.
@@ -176,11 +188,6 @@ pub fn one_line(error: &anyhow::Error) -> String {
         cause => format!("{said}: {cause}"),
     });
     said.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Whoever read the output, such as `head`, has read enough.
-fn is_closed_pipe(error: &std::io::Error) -> bool {
-    error.kind() == std::io::ErrorKind::BrokenPipe
 }
 
 /// Parses a command line; help is printed, a wrong one is an error in one line.
@@ -286,6 +293,13 @@ mod tests {
     fn an_error_is_one_line_that_says_nothing_twice() {
         let error = anyhow!("disk full").context("cannot copy: disk full").context("cannot\n write");
         assert_eq!(one_line(&error), "cannot write: cannot copy: disk full");
+    }
+
+    #[test]
+    fn a_pipe_that_breaks_is_a_failure_and_a_wrong_argument_is_a_2() {
+        let upload = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        assert_eq!(code_of(&anyhow::Error::from(upload).context("cannot upload")), 1);
+        assert_eq!(code_of(&anyhow!(WrongArguments("no".to_owned())).context("why")), 2);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Where reports and plans go.
 
 use std::fmt;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 use anyhow::Result;
 use serde::Serialize;
@@ -20,14 +20,23 @@ pub enum OutputFormat {
 }
 
 /// Takes a job's reports: prints them, or keeps them as the answer of a Lambda.
+///
+/// Where the reader of standard output, such as `head`, closes it, later reports are dropped and the work goes on: a report says
+/// what was done, and whether somebody reads it must not decide what is done.
 pub struct Output<R> {
     sink: Sink,
     reports: std::marker::PhantomData<fn(R)>,
 }
 
 enum Sink {
-    Print(OutputFormat),
+    Print(Printer),
     Keep(Vec<Value>),
+}
+
+struct Printer {
+    format: OutputFormat,
+    to: Box<dyn Write + Send + Sync>,
+    is_closed: bool,
 }
 
 /// What a dry run shows instead of a report.
@@ -64,7 +73,12 @@ impl<R: Serialize + fmt::Display> Output<R> {
     /// Prints to standard output.
     #[must_use]
     pub fn print(format: OutputFormat) -> Self {
-        Self { sink: Sink::Print(format), reports: std::marker::PhantomData }
+        Self::print_to(format, Box::new(std::io::stdout()))
+    }
+
+    fn print_to(format: OutputFormat, to: Box<dyn Write + Send + Sync>) -> Self {
+        let sink = Sink::Print(Printer { format, to, is_closed: false });
+        Self { sink, reports: std::marker::PhantomData }
     }
 
     /// Keeps what it is given.
@@ -117,14 +131,43 @@ impl<R: Serialize + fmt::Display> Output<R> {
     fn put(&mut self, value: &(impl Serialize + fmt::Display)) -> Result<()> {
         match &mut self.sink {
             Sink::Keep(values) => values.push(serde_json::to_value(value)?),
-            Sink::Print(format) => {
-                let line = match format {
-                    OutputFormat::Text => value.to_string(),
-                    OutputFormat::Json => serde_json::to_string(value)?,
-                };
-                super::terminal::above_progress(|| writeln!(std::io::stdout().lock(), "{line}"))?;
-            }
+            Sink::Print(printer) => printer.print(value)?,
         }
         Ok(())
+    }
+}
+
+impl Printer {
+    fn print(&mut self, value: &(impl Serialize + fmt::Display)) -> Result<()> {
+        if self.is_closed {
+            return Ok(());
+        }
+        let line = match self.format {
+            OutputFormat::Text => value.to_string(),
+            OutputFormat::Json => serde_json::to_string(value)?,
+        };
+        match super::terminal::above_progress(|| writeln!(self.to, "{line}")) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => self.is_closed = true,
+            printed => printed?,
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::standard_output::tests::Fails;
+    use super::*;
+
+    fn report_twice(fails: ErrorKind) -> Result<()> {
+        let mut output: Output<u32> = Output::print_to(OutputFormat::Text, Box::new(Fails(fails)));
+        output.report(&1)?;
+        output.report(&2)
+    }
+
+    #[test]
+    fn a_reader_who_has_read_enough_stops_no_work() {
+        report_twice(ErrorKind::BrokenPipe).unwrap();
+        assert!(report_twice(ErrorKind::StorageFull).is_err());
     }
 }

@@ -44,7 +44,11 @@ impl<'a> MakeWriter<'a> for StandardError {
 
 impl Write for StandardError {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        above_progress(|| io::stderr().lock().write(bytes))
+        match above_progress(|| io::stderr().lock().write(bytes)) {
+            // Nobody reads the log any more. The work goes on: told of this, the logger would panic.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(bytes.len()),
+            written => written,
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -13,7 +13,8 @@ use meterlake_core::period::{Month, Period};
 use rust_decimal::Decimal;
 
 use super::Heading;
-use super::csv::{self, Rows, text};
+use super::cell::text;
+use super::csv::{self, Rows};
 use crate::close::start_in;
 use crate::document::Document;
 use crate::exact::Exact;
@@ -99,6 +100,7 @@ impl Rows {
     /// Adds the rows of an invoice.
     pub(super) fn focus(&mut self, document: &Document<'_>, heading: &Heading) -> Result<()> {
         let account = text_id(document.customer_id);
+        let account = text(&account);
         let account_name = text(document.customer_name);
         let [provider, service] = [text(&heading.provider), text(&heading.service)];
         let (billing_start, billing_end) = (&heading.period.0, &heading.period.1);

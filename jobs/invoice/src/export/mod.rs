@@ -3,6 +3,7 @@
 //! Invoices come in chunks, one per bucket. A chunk is encoded by whichever thread has billed it; [`Exports`] puts the
 //! chunks behind each other, so that no file is ever held as a whole.
 
+mod cell;
 mod csv;
 mod focus;
 mod html;

@@ -15,11 +15,12 @@ use rust_decimal::Decimal;
 
 use crate::document::Document;
 use crate::exact::TooLarge;
+use crate::plans::METER_DECIMALS;
 
 /// Decimals of an amount: no currency has more.
 pub(crate) const AMOUNT_SCALE: u32 = 4;
 /// Decimals of a quantity: as many as the plan file takes.
-const QUANTITY_SCALE: u32 = 12;
+const QUANTITY_SCALE: u32 = METER_DECIMALS;
 const PRECISION: usize = 38;
 
 /// The rows of a chunk.

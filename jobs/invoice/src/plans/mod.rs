@@ -37,6 +37,9 @@ pub const METERS: [&str; 7] = [
     "response_bytes",
 ];
 
+/// How many digits after the point a meter may have: as many as the quantity of a line has.
+pub(crate) const METER_DECIMALS: u32 = 12;
+
 /// The users that stand for calls without one; such calls are never billed.
 pub const UNATTRIBUTED: [&str; 2] = ["", meterlake_core::names::UNATTRIBUTED];
 
@@ -105,6 +108,14 @@ impl Plans {
     /// Every fault in the file, each with its line and key.
     pub fn parse(file: &str, text: &str, meters: &BTreeSet<&str>) -> Result<Self, PlanErrors> {
         read::plans(file, text, meters)
+    }
+
+    /// The text of a plan file.
+    ///
+    /// # Errors
+    /// It is no UTF-8.
+    pub fn text(file: &str, content: Vec<u8>) -> Result<String, PlanErrors> {
+        read::text(file, content)
     }
 
     /// The currency of all prices.

@@ -77,15 +77,21 @@ fn the_example_is_sound_and_says_what_it_says() {
 fn each_fault_is_found_with_its_line_and_key() {
     let charge = |text: &str| format!("[[plans.charges]]\nid = 'y'\nmeter = 'requests'\n{text}");
     let customer = |text: &str| format!("[[customers]]\nid = 'c'\n{text}");
+    let plan = |text: &str| format!("[[plans]]\n{text}\n[[plans.charges]]\nid = 'y'\nmodel = 'flat'\nprice = 1");
     let cases = [
         ("[[plan]]".to_owned(), "10 plan: unknown key: the file has currency, default_plan, plans, customers"),
-        ("[[plans]]\nid = 'a'\neffective_from = 2023-01-01".to_owned(), "12 plans[1].effective_from: the plan `a` has"),
-        ("[[plans]]\nid = 'b'".to_owned(), "10 plans[1].effective_from: is missing"),
-        ("[[plans]]\neffective_from = 2023-01-01".to_owned(), "10 plans[1].id: is missing"),
-        ("[[plans]]\nid = ' '\neffective_from = 2023-01-01".to_owned(), "11 plans[1].id: is empty"),
-        ("[[plans]]\nid = 'b'\neffective_from = '2023-01-01'".to_owned(), "12 plans[1].effective_from: must be a date"),
-        ("[[plans]]\nid = 'b'\neffective_from = 2023-01-01T00:00:00".to_owned(), "12 plans[1].effective_from: `2023"),
-        ("[[plans]]\nid = 'b'\neffective_from = 0001-01-01".to_owned(), "12 plans[1].effective_from: `0001-01-01` is"),
+        (plan("id = 'a'\neffective_from = 2023-01-01"), "12 plans[1].effective_from: the plan `a` has"),
+        (plan("id = 'b'"), "10 plans[1].effective_from: is missing"),
+        (plan("effective_from = 2023-01-01"), "10 plans[1].id: is missing"),
+        (plan("id = ' '\neffective_from = 2023-01-01"), "11 plans[1].id: is empty"),
+        (plan("id = 'b'\neffective_from = '2023-01-01'"), "12 plans[1].effective_from: must be a date"),
+        (plan("id = 'b'\neffective_from = 2023-01-01T00:00:00"), "12 plans[1].effective_from: `2023"),
+        (plan("id = 'b'\neffective_from = 0001-01-01"), "12 plans[1].effective_from: `0001-01-01` is"),
+        ("[[plans]]\nid = 'b'\neffective_from = 2023-01-01".to_owned(), "10 plans[1].charges: is missing: write"),
+        (
+            "[[plans]]\nid = 'b'\neffective_from = 2023-01-01\ncharges = []".to_owned(),
+            "13 plans[1].charges: has no charge: write at least one; what is free has a flat price of 0",
+        ),
         (charge("model = 'stairs'"), "13 plans[0].charges[1].model: unknown model `stairs`"),
         (charge(""), "10 plans[0].charges[1].model: is missing"),
         (charge("model = 'per_unit'\nunit = 1\nid2 = 1"), "15 plans[0].charges[1].id2: unknown key"),
@@ -96,6 +102,10 @@ fn each_fault_is_found_with_its_line_and_key() {
             "14 plans[0].charges[1].unit: is a float: write it in quotes, \"0.5\"",
         ),
         (charge("model = 'per_unit'\nunit = '1e3'"), "14 plans[0].charges[1].unit: `1e3` is no number"),
+        (
+            charge("model = 'per_unit'\nunit = '0.0000000000001'"),
+            "14 plans[0].charges[1].unit: `0.0000000000001` has too many digits: at most 16 before the",
+        ),
         (charge("model = 'per_unit'\nunit = '-1'"), "14 plans[0].charges[1].unit: `-1` is negative"),
         (charge("model = 'per_unit'\nunit = -1"), "14 plans[0].charges[1].unit: `-1` is negative"),
         (charge("model = 'per_unit'\nunit = true"), "14 plans[0].charges[1].unit: must be a number in quotes"),
@@ -200,6 +210,37 @@ fn what_is_no_toml_is_reported_with_its_lines_alone() {
 }
 
 #[test]
+fn a_date_that_is_in_no_calendar_is_told_with_its_key_and_value() {
+    assert_eq!(
+        faults(&SOUND.replace("2023-01-01", "2023-02-30")),
+        ["5 plans[0].effective_from: `2023-02-30` is no date of the calendar: expected day between 01 and 28"]
+    );
+    assert_eq!(
+        fault("[[customers]]\nid = 'c'\nplans = [{ plan = 'a', from = 2023-01-05, to = 2023-13-01 }]"),
+        "12 customers[0].plans[0].to: `2023-13-01` is no date of the calendar: expected month between 01 and 12"
+    );
+}
+
+#[test]
+fn what_is_something_else_than_toml_is_told_what_is_expected() {
+    for (text, what) in [
+        ("", "the file is empty"),
+        (" \n\t\n", "the file is empty"),
+        ("\u{feff}{\"currency\": \"USD\"}", "the file seems to be JSON"),
+        ("{\n  \"currency\": ", "the file seems to be JSON"),
+        ("[{\"id\": \"a\"}]", "the file seems to be JSON"),
+        ("c\0u\0r\0", "the file seems to be UTF-16"),
+    ] {
+        let expected = "a plan file is TOML in UTF-8, such as jobs/invoice/plans.example.toml";
+        assert_eq!(faults(text), [format!("1 : {what}: {expected}")], "{text}");
+    }
+    let text = |content: &[u8]| Plans::text("plans.toml", content.to_vec()).map_err(|errors| errors.to_string());
+    assert!(text(b"\xff\xfec\0u\0\xe9").unwrap_err().starts_with("plans.toml:1: the file seems to be UTF-16: "));
+    assert!(text(b"name = '\xe9'").unwrap_err().starts_with("plans.toml:1: the file is not UTF-8: "));
+    assert_eq!(text("name = 'é'".as_bytes()).unwrap(), "name = 'é'");
+}
+
+#[test]
 fn the_version_of_a_day_is_the_last_that_began() {
     let plans = parse(EXAMPLE).unwrap();
     let version = |on: &str| plans.version_on("standard", day(on)).map(|version| version.effective_from.to_string());
@@ -222,7 +263,8 @@ fn a_month_is_split_where_the_customers_plan_changes() {
 #[test]
 fn a_month_is_split_where_a_version_begins_and_where_a_customer_comes_or_goes() {
     let text = format!(
-        "{SOUND}[[plans]]\nid = 'a'\neffective_from = 2023-03-11\n[[customers]]\nid = 'guest'\n\
+        "{SOUND}[[plans]]\nid = 'a'\neffective_from = 2023-03-11\n[[plans.charges]]\nid = 'x'\nmodel = 'flat'\n\
+         price = 1\n[[customers]]\nid = 'guest'\n\
          plans = [{{ plan = 'a', from = 2023-03-10, to = 2023-03-12 }}]\n[[customers]]\nid = 'twice'\n\
          plans = [{{ plan = 'a', from = 2023-05-05 }}, {{ plan = 'a', from = 2023-04-05, to = 2023-05-04 }}]"
     );

@@ -53,7 +53,8 @@ pub struct QuoteLine {
 /// The plan file cannot be read or is wrong, or it has no such plan or meter.
 pub fn run(args: &QuoteArgs, today: Day) -> Result<()> {
     let file = args.plans.display().to_string();
-    let text = std::fs::read_to_string(&args.plans).with_context(|| format!("cannot read the plans {file}"))?;
+    let content = std::fs::read(&args.plans).with_context(|| format!("cannot read the plans {file}"))?;
+    let text = Plans::text(&file, content)?;
     let usage = args.quantities()?;
     // No lake says which columns were added to usage_daily. Whoever quotes a meter says that there is one.
     let meters: BTreeSet<&str> = METERS.into_iter().chain(usage.keys().map(String::as_str)).collect();

@@ -152,7 +152,7 @@ proptest! {
         minimum in 0_i64..1000, width in 0_i64..1000, discount in 0_i64..=100, tax in 0_i64..=100,
     ) {
         let plans = plans("KWD", &format!(
-            "minimum = {minimum}\nmaximum = {}\n[[customers]]\nid = 'c'\ndiscount = '{}'\ntax_rate = '{}'\n\
+            "minimum = {minimum}\nmaximum = {}\n[[plans.charges]]\nid = 'x'\nmodel = 'flat'\nprice = 0\n[[customers]]\nid = 'c'\ndiscount = '{}'\ntax_rate = '{}'\n\
              plans = [{{ plan = 'a', from = 2023-04-{covered_from:02} }}]",
             minimum + width, Decimal::new(discount, 2), Decimal::new(tax, 2),
         ));

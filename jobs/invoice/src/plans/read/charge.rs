@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 
 use super::bounds;
 use crate::plans::section::{Entry, Section};
-use crate::plans::{Charge, Model, PathPattern, Tier};
+use crate::plans::{Charge, METER_DECIMALS, Model, PathPattern, Tier};
 
 const KEYS: &[&str] = &["id", "meter", "methods", "paths", "model", "minimum", "maximum", "charge_zero_usage"];
 const TIER_KEYS: &[&str] = &["up_to", "unit", "flat"];
@@ -23,7 +23,11 @@ const MODELS: [(&str, &[&str]); 5] = [
 pub(super) fn charges(entry: &Entry<'_>, meters: &BTreeSet<&str>) -> Vec<Charge> {
     let mut ids = BTreeSet::new();
     let mut charges = Vec::new();
-    for section in entry.sections() {
+    let sections = entry.sections();
+    if sections.is_empty() {
+        entry.fault("has no charge: write at least one; what is free has a flat price of 0");
+    }
+    for section in sections {
         let Some(id) = section.required("id", "\"calls\"") else {
             charge(&section, String::new(), meters);
             continue;
@@ -72,7 +76,11 @@ fn known_meter(entry: &Entry<'_>, meters: &BTreeSet<&str>) -> Option<String> {
         return Some(meter.to_owned());
     }
     let known: Vec<&str> = meters.iter().copied().collect();
-    entry.fault(format!("unknown meter `{meter}`: there are {}", known.join(", ")));
+    entry.fault(format!(
+        "unknown meter `{meter}`: there are {}, columns of whole numbers and of decimals with at most {METER_DECIMALS} \
+         digits after the point",
+        known.join(", ")
+    ));
     None
 }
 

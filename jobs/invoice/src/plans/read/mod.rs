@@ -2,17 +2,20 @@
 
 mod charge;
 mod customer;
+mod syntax;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use rust_decimal::Decimal;
 use toml::de::DeTable;
 
-use super::fault::{Faults, PlanErrors};
+use super::fault::{Fault, Faults, PlanErrors};
 use super::section::{Entry, Section};
 use super::{PlanVersion, Plans};
 
 const FILE_KEYS: &[&str] = &["currency", "default_plan", "plans", "customers"];
+/// A plan without a charge would bill nothing, and nobody would notice.
+const CHARGES: &str = "[…], or a section [[plans.charges]]; what is free has a flat price of 0";
 const PLAN_KEYS: &[&str] = &["id", "effective_from", "minimum", "maximum", "charges"];
 
 /// The versions of each plan, by date. A plan is there even if all its versions are wrong.
@@ -20,10 +23,12 @@ type Versions = BTreeMap<String, Vec<PlanVersion>>;
 
 pub(super) fn plans(file: &str, text: &str, meters: &BTreeSet<&str>) -> Result<Plans, PlanErrors> {
     let faults = Faults::in_text(text);
+    if !syntax::may_be_toml(text, &faults) {
+        return Err(faults.into_errors(file));
+    }
     let (table, syntax) = DeTable::parse_recoverable(text);
     for error in &syntax {
-        let at = error.span().map_or(0, |span| span.start);
-        faults.add(at, key_in_line(text, at), error.message().replace('\n', ", "));
+        syntax::note(error, text, table.get_ref(), &faults);
     }
     // What a recovered table lacks would be reported too, and mislead.
     let read = syntax.is_empty().then(|| read(&Section::root(&table, &faults), meters)).flatten();
@@ -33,13 +38,11 @@ pub(super) fn plans(file: &str, text: &str, meters: &BTreeSet<&str>) -> Result<P
     }
 }
 
-/// The key that the line of a byte gives a value to; empty if it gives none.
-fn key_in_line(text: &str, at: usize) -> &str {
-    let start = text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
-    let line = text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
-    let key = line.split_once('=').map(|(key, _)| key.trim()).unwrap_or_default();
-    let is_bare = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
-    if key.chars().all(is_bare) { key } else { "" }
+pub(super) fn text(file: &str, content: Vec<u8>) -> Result<String, PlanErrors> {
+    String::from_utf8(content).map_err(|error| {
+        let fault = Fault { line: 1, key: String::new(), problem: syntax::no_utf8(error.as_bytes()) };
+        PlanErrors { file: file.to_owned(), faults: vec![fault] }
+    })
 }
 
 fn read(file: &Section<'_>, meters: &BTreeSet<&str>) -> Option<Plans> {
@@ -62,7 +65,8 @@ fn versions(sections: &[Section<'_>], meters: &BTreeSet<&str>) -> Versions {
         let id = section.required("id", "\"standard\"").and_then(|entry| entry.text());
         let from = section.required("effective_from", "2023-01-01");
         let (minimum, maximum) = bounds(section);
-        let charges = section.get("charges").map(|entry| charge::charges(&entry, meters)).unwrap_or_default();
+        let charges = section.required("charges", CHARGES).map(|entry| charge::charges(&entry, meters));
+        let charges = charges.unwrap_or_default();
         let Some(id) = id else { continue };
         let versions = plans.entry(id.to_owned()).or_default();
         let Some((from, effective_from)) = from.and_then(|from| from.day().map(|day| (from, day))) else { continue };
