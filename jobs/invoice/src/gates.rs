@@ -61,16 +61,16 @@ fn malformed(lake: &Lake, tally: &MonthTally) -> Result<Option<Shut>> {
     let gates = &lake.config.gates;
     let (of_month, of_hour) = (gates.malformed()?, gates.hour_malformed()?);
     let Some(worst) = worst(tally.hours.iter(), |hour| hour.malformed) else { return Ok(None) };
-    let columns = "object, reason, line";
-    let look = query(columns, "", &lake.layout.malformed, worst.hour);
+    let look = |hour: Hour| query("object, reason, line", "", &lake.layout.malformed, hour);
     let (all, records) = (tally.all.malformed, tally.all.records());
     if of_month.is_exceeded(all, records) {
         let why = format!(
-            "{all} of its {records} lines are malformed ({}), most of them in the hour {} ({} of {}): {look} shows them",
+            "{all} of its {records} lines are malformed ({}), most of them in the hour {} ({} of {}): {} shows them",
             share(all, records, of_month),
             worst.hour,
             worst.tally.malformed,
-            worst.tally.records()
+            worst.tally.records(),
+            look(worst.hour)
         );
         return Ok(Some(Shut { gate: Gate::Malformed, number: all, why }));
     }
@@ -84,7 +84,7 @@ fn malformed(lake: &Lake, tally: &MonthTally) -> Result<Option<Shut>> {
             worst.tally.malformed,
             worst.tally.records(),
             share(worst.tally.malformed, worst.tally.records(), of_hour),
-            query(columns, "", &lake.layout.malformed, worst.hour)
+            look(worst.hour)
         ),
     }))
 }
@@ -142,9 +142,10 @@ fn late_files(late: &[LateFiles]) -> Option<Shut> {
 
 /// Of the hours that have too many: all that they have together, how many hours, and the worst.
 fn in_hours(tally: &MonthTally, limit: Limit, number: fn(&Tally) -> u64) -> Option<(u64, usize, &HourTally)> {
-    let hours = || tally.hours.iter().filter(|hour| limit.is_exceeded(number(&hour.tally), hour.tally.records()));
-    let all = hours().map(|hour| number(&hour.tally)).sum();
-    Some((all, hours().count(), worst(hours(), number)?))
+    let has_too_many = |hour: &&HourTally| limit.is_exceeded(number(&hour.tally), hour.tally.records());
+    let hours: Vec<&HourTally> = tally.hours.iter().filter(has_too_many).collect();
+    let all = hours.iter().map(|hour| number(&hour.tally)).sum();
+    Some((all, hours.len(), worst(hours.iter().copied(), number)?))
 }
 
 /// The hour that has most; of several the first. `None`: none has any.
