@@ -13,6 +13,7 @@ mod crash;
 mod edge_cases;
 mod focus;
 mod full_disk;
+mod gates;
 mod invoice_crash;
 mod invoice_edges;
 mod invoice_input;
