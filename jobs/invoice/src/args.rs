@@ -43,11 +43,11 @@ pub struct Args {
     /// Make final in spite of days that are missing or stale; it is noted. Make a draft again even if nothing changed
     #[arg(long)]
     pub force: bool,
-    /// Accept so many malformed lines, copies, unreadable objects or late files, as a refusal names them; it is noted, and holds
-    /// while they are not more: malformed=12,copies=46,objects=1,late=2
+    /// Accept so many malformed lines, copies, unreadable objects or late files, as a refusal names them; it is noted,
+    /// and holds while they are not more: malformed=12,copies=46,objects=1,late=2
     #[arg(long, value_name = "KEY=N,…", conflicts_with = "customer")]
     pub accept: Option<Accepted>,
-    /// Until when it is no error that days are missing or stale: 2023-02-10T00:00:00Z, or +9d after the end of the month
+    /// Until when it is no error that days are missing or stale: 2023-02-10T00:00:00Z, or +9d after the month
     #[arg(long, value_name = "TIME", requires = "finalize")]
     pub wait_until: Option<WaitUntil>,
 }

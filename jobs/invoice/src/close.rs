@@ -69,8 +69,8 @@ pub(crate) async fn obstacles(lake: &Lake, month: Month) -> Result<Obstacles> {
     Ok(Obstacles { problems, late })
 }
 
-/// The days of which raw files lie there that no published hour counts, each with those hours; and the files that no hour can
-/// count any more.
+/// The days of which raw files lie there that no published hour counts, each with those hours; and the files that no
+/// hour can count any more.
 async fn unsettled(lake: &Lake, days: &[DayInputs]) -> Result<(BTreeMap<Day, String>, Vec<LateFiles>)> {
     let hours = days.iter().flat_map(DayInputs::hours);
     let looks = hours.map(|(hour, head)| async move {
@@ -132,10 +132,7 @@ pub(crate) fn refuse(month: Month, problems: &[Problem]) -> Result<(), NotYet> {
         None => format!("wait until {} is over", any.day),
     };
     let named: Vec<String> = problems.iter().map(Problem::to_string).collect();
-    Err(NotYet(format!(
-        "the month {month} cannot be made final: {}: {mend}, or go on with --force",
-        named.join("; ")
-    )))
+    Err(NotYet(format!("the month {month} cannot be made final: {}: {mend}, or go on with --force", named.join("; "))))
 }
 
 /// Claims the final months that this one adjusts, so that no other month adjusts them at the same time: two that run at

@@ -1,7 +1,8 @@
-//! What merge left out of a month is money: too much of it keeps the month from being made final, until a person accepts it.
+//! What merge left out of a month is money: too much of it keeps the month from being made final, until a person
+//! accepts it.
 //!
-//! Each gate has a number, which the refusal names and `--accept` gives back. That is noted with the month, and holds while the
-//! number is not larger.
+//! Each gate has a number, which the refusal names and `--accept` gives back. That is noted with the month, and holds
+//! while the number is not larger.
 
 use anyhow::Result;
 use meterlake_core::chain::MANIFEST;
@@ -30,8 +31,8 @@ struct Shut {
     why: String,
 }
 
-/// Why a month may not be made final for what was not read, in a line that says how to look at it and how to go on. `None`: it
-/// may. `late` is only looked for when a month is made final.
+/// Why a month may not be made final for what was not read, in a line that says how to look at it and how to go on.
+/// `None`: it may. `late` is only looked for when a month is made final.
 ///
 /// # Errors
 /// A setting is wrong.
@@ -51,8 +52,8 @@ pub(crate) fn refusal(
     let numbers = accepted.with(&shut.iter().map(|shut| (shut.gate, shut.number)).collect());
     let why: Vec<&str> = shut.iter().map(|shut| shut.why.as_str()).collect();
     Ok(Some(format!(
-        "the month {month} cannot be made final with what was left out of it: {}: put it right, merge and aggregate again, or go \
-         on with `--accept {numbers}`",
+        "the month {month} cannot be made final with what was left out of it: {}: put it right, merge and aggregate \
+         again, or go on with `--accept {numbers}`",
         why.join("; ")
     )))
 }
@@ -78,8 +79,8 @@ fn malformed(lake: &Lake, tally: &MonthTally) -> Result<Option<Shut>> {
         gate: Gate::Malformed,
         number,
         why: format!(
-            "{number} lines are malformed in {hours} hours that have little else, most of them in the hour {} ({} of {}, {}): \
-             {} shows them",
+            "{number} lines are malformed in {hours} hours that have little else, most of them in the hour {} ({} of {}, \
+             {}): {} shows them",
             worst.hour,
             worst.tally.malformed,
             worst.tally.records(),
@@ -95,8 +96,8 @@ fn copies(lake: &Lake, tally: &MonthTally) -> Result<Option<Shut>> {
         gate: Gate::Copies,
         number,
         why: format!(
-            "{number} lines were left out as copies in {hours} hours that have unusually many, most of them in the hour {} ({} \
-             of {}, {}): {} shows where they came from",
+            "{number} lines were left out as copies in {hours} hours that have unusually many, most of them in the hour \
+             {} ({} of {}, {}): {} shows where they came from",
             worst.hour,
             worst.tally.copies,
             worst.tally.records(),
@@ -115,7 +116,8 @@ fn objects(tally: &MonthTally) -> Option<Shut> {
         gate: Gate::Objects,
         number,
         why: format!(
-            "{number} raw objects could not be read, most of them in the hour {} ({}): {} names each and what it seems to be",
+            "{number} raw objects could not be read, most of them in the hour {} ({}): {} names each \
+             and what it seems to be",
             worst.hour,
             worst.tally.unreadable_objects,
             named.unwrap_or_default()
@@ -131,8 +133,8 @@ fn late_files(late: &[LateFiles]) -> Option<Shut> {
         gate: Gate::Late,
         number,
         why: format!(
-            "{number} raw files came to hours whose other files are gone, and which can therefore not be merged again, most of \
-             them to the hour {} ({}), such as {}: in the folder of a later hour, merge would count them",
+            "{number} raw files came to hours whose other files are gone, and which can therefore not be merged again, \
+             most of them to the hour {} ({}), such as {}: in the folder of a later hour, merge would count them",
             most.hour,
             most.objects.len(),
             first.location

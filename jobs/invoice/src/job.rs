@@ -259,12 +259,7 @@ pub(crate) async fn follow(lake: &Lake, month: Month) -> Result<()> {
 }
 
 /// Writes all files of a generation.
-async fn write(
-    work: &Work<'_>,
-    options: &Options,
-    found: &Found,
-    drafts: (&Draft, &Draft),
-) -> Result<Made> {
+async fn write(work: &Work<'_>, options: &Options, found: &Found, drafts: (&Draft, &Draft)) -> Result<Made> {
     let made = make::invoices(work, options, &found.tally, drafts).await?;
     let (draft, _) = drafts;
     if options.customer.is_some() && made.summary.invoices == 0 {

@@ -61,7 +61,7 @@ pub struct Report {
     pub unpriced_requests: u64,
     /// Calls that arrived in the month and belong to one so long ago that no invoice bills them; told of a final month.
     pub too_late_requests: u64,
-    /// Calls that arrived in the month and are dated so long after it that no invoice bills them; told of a final month.
+    /// Calls that arrived in the month and are dated so long after it that no invoice bills them; told of a final one.
     pub future_requests: u64,
     /// Lines of the access log in the month's hours of arrival.
     pub lines: u64,

@@ -97,8 +97,8 @@ impl MonthTally {
     }
 }
 
-/// The hours from the one that contains `start` to the one before that contains `end`. Where a month begins in the middle of
-/// an hour, that hour is its own and not that of the month before: each hour is of one month.
+/// The hours from the one that contains `start` to the one before that which contains `end`. Where a month begins in the
+/// middle of an hour, that hour is its own and not that of the month before: each hour is of one month.
 fn hours_between(start: DateTime<Utc>, end: DateTime<Utc>) -> Vec<Hour> {
     Hour::range(Hour::containing(start), Hour::containing(end).previous()).collect()
 }

@@ -192,7 +192,10 @@ mod tests {
             ("merge", json!({"lookback": 48})),
             ("repair", json!({"vacuum": true, "full": true})),
             ("aggregate", json!({"lookback": 3, "allow_missing": false})),
-            ("invoice", json!({"finalize": true, "plans": "s3://bucket/plans.toml", "no_html": true, "wait_until": "+9d"})),
+            (
+                "invoice",
+                json!({"finalize": true, "plans": "s3://bucket/plans.toml", "no_html": true, "wait_until": "+9d"}),
+            ),
         ] {
             Known::of_name(job).unwrap().check(&args(good)).unwrap();
         }

@@ -115,7 +115,8 @@ mod tests {
         let lines = lines(&[merged("2023-01-31T06", "unchanged")], false, now());
         assert_eq!(lines[0].get("rows"), None);
         assert_eq!(lines[0]["duration_ms"], 125);
-        let month = json!({"job": "invoice", "period": "2023-01", "status": "already final", "malformed": 2, "duration_ms": 5});
+        let month =
+            json!({"job": "invoice", "period": "2023-01", "status": "already final", "malformed": 2, "duration_ms": 5});
         assert_eq!(super::lines(&[month], false, now())[0].get("malformed"), None);
     }
 

@@ -148,8 +148,14 @@ fn left_out(tally: &Tally) -> LeftOutView {
     let numbers = [
         (tally.malformed, "malformed lines, of which nobody knows whose calls they were: not billed"),
         (tally.copies, "copies of lines that were delivered more than once: each call is billed once"),
-        (tally.unreadable_values, "times, results or sizes of calls that cannot be read: the calls are counted without them"),
-        (tally.unreadable_objects, "files of the log that cannot be read: the calls in them are not known, and not billed"),
+        (
+            tally.unreadable_values,
+            "times, results or sizes of calls that cannot be read: the calls are counted without them",
+        ),
+        (
+            tally.unreadable_objects,
+            "files of the log that cannot be read: the calls in them are not known, and not billed",
+        ),
     ];
     let numbers = numbers.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| (number(count), what));
     LeftOutView { lines: number(tally.lines), calls: number(tally.calls), numbers: numbers.collect() }
