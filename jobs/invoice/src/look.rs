@@ -128,8 +128,8 @@ impl<'a> Work<'a> {
     /// The note is none of ours.
     pub(crate) fn accepted(&self, now: &Accepted) -> Result<Accepted> {
         let noted = self.slot.published.as_ref().and_then(|published| published.notes.get(ACCEPTED));
-        let before = noted.filter(|noted| !noted.is_empty()).map(|noted| noted.parse()).transpose();
-        let before: Option<Accepted> = before.context("what was accepted is noted in another way than ours")?;
+        let before = noted.filter(|noted| !noted.is_empty()).map(|noted| noted.parse::<Accepted>()).transpose();
+        let before = before.context("what was accepted is noted in another way than ours")?;
         Ok(before.unwrap_or_default().with(now))
     }
 
