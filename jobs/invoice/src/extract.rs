@@ -145,8 +145,9 @@ pub(crate) async fn unbilled(work: &Work<'_>, usage: &Draft) -> Result<Unbilled>
     let rows = work.lake.engine.query(&statement(work, usage, &file, sql)).await?;
     let cells = rows.rows.into_iter().next().unwrap_or_default();
     let text = |at: usize| cells.get(at).cloned().flatten().unwrap_or_default();
-    let number = |at: usize| text(at).parse().with_context(|| format!("{} gave no number", file.label()));
-    let (too_late, future): (u64, u64) = (number(0)?, number(2)?);
+    let number =
+        |at: usize| -> Result<u64> { text(at).parse().with_context(|| format!("{} gave no number", file.label())) };
+    let (too_late, future) = (number(0)?, number(2)?);
     if too_late > 0 {
         tracing::warn!(
             month = %work.month,

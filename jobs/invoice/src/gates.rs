@@ -126,7 +126,7 @@ fn objects(tally: &MonthTally) -> Option<Shut> {
 }
 
 fn late_files(late: &[LateFiles]) -> Option<Shut> {
-    let number = late.iter().map(|one| one.objects.len() as u64).sum();
+    let number: u64 = late.iter().map(|one| one.objects.len() as u64).sum();
     let most = late.iter().rev().max_by_key(|one| one.objects.len())?;
     let first = most.objects.first()?;
     Some(Shut {

@@ -142,7 +142,7 @@ impl Report {
     /// What the notes of a published month say.
     fn noted(month: Month, status: Status, notes: &BTreeMap<String, String>) -> Self {
         let note = |key: &str| notes.get(key).map(String::as_str).unwrap_or_default();
-        let number = |key: &str| note(key).parse().unwrap_or_default();
+        let number = |key: &str| -> u64 { note(key).parse().unwrap_or_default() };
         let totals = note(TOTALS).split(' ').filter_map(|total| total.split_once('='));
         Self {
             job: InvoiceJob::NAME,
