@@ -78,8 +78,9 @@ pub async fn chain(lake: &Lake, malformed: f64) -> (Vec<Value>, Files) {
 /// What follows on [`chain`]: January is made final, then calls of January arrive in February, whose final invoices
 /// correct it. The files of both months.
 pub async fn close(lake: &Lake) -> [Files; 2] {
-    // With force, because only the last day of the month was merged.
-    let last = |month: &str| InvoiceArgs { force: true, ..finalize(month) };
+    // With force, because only the last day of the month was merged; and malformed on purpose.
+    let accept = Some("malformed=1000".parse().unwrap());
+    let last = |month: &str| InvoiceArgs { force: true, accept: accept.clone(), ..finalize(month) };
     let (made, january) = invoices(lake, last("2023-01")).await;
     assert_eq!(made["status"], "final");
     let arrival = hour("2023-02-01T05");

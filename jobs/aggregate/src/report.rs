@@ -28,10 +28,16 @@ pub struct Report {
     pub unattributed: u64,
     /// Hours that were never merged, if that was allowed.
     pub missing_hours: Vec<String>,
+    /// Lines of the access log in these hours.
+    pub lines: u64,
     /// Lines that merge left out of these hours as copies.
     pub duplicates: u64,
     /// Lines that merge left out of these hours as malformed.
     pub malformed: u64,
+    /// Times, statuses and lengths of these hours' calls that cannot be read.
+    pub unreadable_values: u64,
+    /// Raw objects of these hours that cannot be read.
+    pub unreadable_objects: u64,
     /// Parquet objects of the hours.
     pub source_files: u64,
     /// Their size.
@@ -64,8 +70,11 @@ impl Report {
             requests: number("requests"),
             unattributed: number("unattributed"),
             missing_hours: missing.split(',').filter(|hour| !hour.is_empty()).map(str::to_owned).collect(),
+            lines: number("lines"),
             duplicates: number("duplicates"),
             malformed: number("malformed"),
+            unreadable_values: number("unreadable_values"),
+            unreadable_objects: number("unreadable_objects"),
             source_files: number("source_files"),
             source_bytes: number("source_bytes"),
             output_files: number("output_files"),
@@ -94,6 +103,16 @@ impl fmt::Display for Report {
             }
         }
         write!(f, "{}", Cost(self.scan))?;
+        for (count, what) in [
+            (self.malformed, "malformed lines"),
+            (self.duplicates, "copies"),
+            (self.unreadable_values, "values that cannot be read"),
+            (self.unreadable_objects, "objects that cannot be read"),
+        ] {
+            if count > 0 {
+                write!(f, "; {count} {what}")?;
+            }
+        }
         match self.missing_hours.len() {
             0 => Ok(()),
             missing => write!(f, "; {missing} hours were never merged"),

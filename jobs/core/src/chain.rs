@@ -5,11 +5,13 @@
 //! and the next one is not yet, a call may be counted by both. It is **settled** when it is linked and its entry names every raw
 //! object that lies there now; objects that it names may be gone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
+use serde_json::Value;
 
+use crate::catalog::Partition;
 use crate::generation::{Fingerprint, Generation};
 use crate::lake::Lake;
 use crate::location::Location;
@@ -56,16 +58,25 @@ pub async fn unsettled_objects(lake: &Lake, hour: Hour, head: &Head) -> Result<V
     if published.notes.get(OBJECTS) == Some(&objects(&lake.layout.raw.folder, &there)) {
         return Ok(Vec::new());
     }
-    let manifest = Generation::folder_around(&partition.location).join(MANIFEST);
-    let named: Manifest = match lake.store.read(&manifest).await? {
-        Some(text) => serde_json::from_slice(&text).with_context(|| format!("{manifest} is broken"))?,
-        None => Manifest::default(),
-    };
+    let named = Manifest::read(lake, partition).await?;
     there.retain(|object| {
         let path = object.location.relative_to(&lake.layout.raw.folder).unwrap_or_default();
         named.objects.get(path).is_none_or(|known| known.size != object.size || known.etag != object.etag)
     });
     Ok(there)
+}
+
+/// Whether an hour can never be built again: raw objects with lines that its published generation names are gone.
+///
+/// # Errors
+/// The store failed, or the generation's manifest is broken.
+pub async fn is_closed(lake: &Lake, hour: Hour, head: &Head) -> Result<bool> {
+    let Some(partition) = &head.partition else { return Ok(false) };
+    let there = visible_objects(&*lake.store, &lake.layout.raw.folder_of(hour)).await?;
+    let there: BTreeSet<&str> =
+        there.iter().filter_map(|object| object.location.relative_to(&lake.layout.raw.folder)).collect();
+    let named = Manifest::read(lake, partition).await?;
+    Ok(named.objects.iter().any(|(path, known)| known.finding == LINES && !there.contains(path.as_str())))
 }
 
 /// As much of a generation's manifest as tells its objects.
@@ -78,4 +89,20 @@ struct Manifest {
 struct Named {
     size: u64,
     etag: String,
+    /// What it is: [`LINES`], or something that gives none.
+    #[serde(default)]
+    finding: Value,
+}
+
+/// What the manifest says of an object that has lines.
+const LINES: &str = "lines";
+
+impl Manifest {
+    async fn read(lake: &Lake, partition: &Partition) -> Result<Self> {
+        let manifest = Generation::folder_around(&partition.location).join(MANIFEST);
+        match lake.store.read(&manifest).await? {
+            Some(text) => serde_json::from_slice(&text).with_context(|| format!("{manifest} is broken")),
+            None => Ok(Self::default()),
+        }
+    }
 }

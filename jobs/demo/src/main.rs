@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use anyhow::{Result, anyhow};
 use chrono::Utc;
 use clap::{CommandFactory, Parser};
-use meterlake_core::config::BillingConfig;
+use meterlake_core::config::{BillingConfig, GatesConfig};
 use meterlake_core::period::{Month, Period};
 use meterlake_core::run::{CommonArgs, WrongArguments, block_on, exit_code, parse_arguments, start_logging_at};
 
@@ -49,6 +49,8 @@ async fn run() -> Result<()> {
     lake::make_fresh(&config)?;
     // The truth is told by days of UTC, and the schedules are made for the usual days of grace.
     config.billing = BillingConfig { plans: check::plans(&config.lake), ..BillingConfig::default() };
+    // One line in a hundred is malformed, on purpose.
+    config.gates = GatesConfig { malformed_percent: "2".to_owned(), ..GatesConfig::default() };
     let lake = meterlake_embedded::connect(config).await?;
     tour::run(&lake, tour::Traffic { month: cli.month, calls_per_hour: cli.calls_per_hour, seed: cli.seed }).await
 }

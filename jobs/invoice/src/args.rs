@@ -5,9 +5,10 @@ use async_trait::async_trait;
 use meterlake_core::lake::Lake;
 use meterlake_core::location::Location;
 use meterlake_core::period::Month;
-use meterlake_core::run::{Context, Job, Output, WrongArguments, each, selected_periods};
+use meterlake_core::run::{Context, Job, Output, WaitUntil, WrongArguments, each, selected_periods};
 use serde::Deserialize;
 
+use crate::accepted::Accepted;
 use crate::job::{self, Options, invoice_month};
 use crate::report::Report;
 
@@ -42,6 +43,13 @@ pub struct Args {
     /// Make final in spite of days that are missing or stale; it is noted. Make a draft again even if nothing changed
     #[arg(long)]
     pub force: bool,
+    /// Accept so many malformed lines, copies, unreadable objects or late files, as a refusal names them; it is noted,
+    /// and holds while they are not more: malformed=12,copies=46,objects=1,late=2
+    #[arg(long, value_name = "KEY=N,…", conflicts_with = "customer")]
+    pub accept: Option<Accepted>,
+    /// Until when it is no error that days are missing or stale: 2023-02-10T00:00:00Z, or +9d after the month
+    #[arg(long, value_name = "TIME", requires = "finalize")]
+    pub wait_until: Option<WaitUntil>,
 }
 
 #[async_trait]
@@ -55,9 +63,15 @@ impl Job for InvoiceJob {
         if args.finalize && args.customer.is_some() {
             return Err(anyhow!(WrongArguments("a month is made final as a whole, not for one customer".to_owned())));
         }
+        if args.wait_until.is_some() && !args.finalize {
+            return Err(anyhow!(WrongArguments("a draft waits for nothing: wait_until needs finalize".to_owned())));
+        }
         // A month is over when it is over in the billing time zone.
         let local = context.now.with_timezone(&lake.config.billing.zone()?).naive_local().and_utc();
         let months = selected_periods(args.month, args.from, args.to, local)?;
+        if args.accept.is_some() && (months.len() > 1 || args.customer.is_some()) {
+            return Err(anyhow!(WrongArguments("numbers are accepted for one month as a whole".to_owned())));
+        }
         let plans: Location = match &args.plans {
             Some(plans) => plans.parse()?,
             None => lake.config.billing.plans.clone(),
@@ -68,6 +82,8 @@ impl Job for InvoiceJob {
             plans,
             html: !args.no_html,
             force: args.force,
+            accept: args.accept.clone().unwrap_or_default(),
+            wait_until: args.wait_until,
         };
         if context.dry_run {
             for month in months {

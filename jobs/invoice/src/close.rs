@@ -7,20 +7,31 @@ use anyhow::{Context, Result, bail};
 use chrono::{DateTime, NaiveTime, SecondsFormat, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
-use meterlake_core::chain::unsettled_objects;
+use meterlake_core::chain::{is_closed, unsettled_objects};
 use meterlake_core::day_inputs::DayInputs;
 use meterlake_core::lake::Lake;
 use meterlake_core::location::Location;
-use meterlake_core::period::{Day, Hour, Month, Period};
+use meterlake_core::period::{Day, Month, Period};
 use meterlake_core::publications::{self, Head};
+use meterlake_core::run::NotYet;
 
+use crate::gates::LateFiles;
 use crate::look::{ADJUSTED_BY, ADJUSTED_SINCE, FinalMonth, Work, is_final};
 
-/// Why a month cannot be made final yet, a line a day; empty: it can.
+/// What keeps a month from being made final.
+#[derive(Debug, Default)]
+pub(crate) struct Obstacles {
+    /// What later runs of the other jobs mend, a line a day.
+    pub(crate) problems: Vec<Problem>,
+    /// What no run mends.
+    pub(crate) late: Vec<LateFiles>,
+}
+
+/// Looks at the days of a month, and of its grace.
 ///
 /// # Errors
-/// The catalog failed.
-pub(crate) async fn problems(lake: &Lake, month: Month) -> Result<Vec<Problem>> {
+/// The store or the catalog failed.
+pub(crate) async fn obstacles(lake: &Lake, month: Month) -> Result<Obstacles> {
     let zone = lake.config.billing.zone()?;
     let sql = lake.sql.query("usage_daily")?;
     let first = Day::containing(start_in(zone, month));
@@ -31,7 +42,7 @@ pub(crate) async fn problems(lake: &Lake, month: Month) -> Result<Vec<Problem>> 
     let heads = publications::heads(lake, &lake.layout.usage_daily, &days).await?;
     let inputs = DayInputs::look_at_all(lake, &days).await?;
     let mut problems = Vec::new();
-    let unsettled = unsettled(lake, &inputs).await?;
+    let (unsettled, late) = unsettled(lake, &inputs).await?;
     for ((day, head), inputs) in days.into_iter().zip(heads).zip(inputs) {
         let is_over = day.end() <= lake.clock.now();
         if let Some(hours) = unsettled.get(&day).filter(|_| is_over) {
@@ -55,28 +66,35 @@ pub(crate) async fn problems(lake: &Lake, month: Month) -> Result<Vec<Problem>> 
             problems.push(Problem { day, what: "is stale: its hours or the SQL changed".to_owned() });
         }
     }
-    Ok(problems)
+    Ok(Obstacles { problems, late })
 }
 
-/// The days of which raw files lie there that no published hour counts, each with those hours.
-async fn unsettled(lake: &Lake, days: &[DayInputs]) -> Result<BTreeMap<Day, String>> {
+/// The days of which raw files lie there that no published hour counts, each with those hours; and the files that no
+/// hour can count any more.
+async fn unsettled(lake: &Lake, days: &[DayInputs]) -> Result<(BTreeMap<Day, String>, Vec<LateFiles>)> {
     let hours = days.iter().flat_map(DayInputs::hours);
     let looks = hours.map(|(hour, head)| async move {
         let objects = unsettled_objects(lake, *hour, head).await?;
-        anyhow::Ok((!objects.is_empty()).then_some(*hour))
+        let is_closed = !objects.is_empty() && is_closed(lake, *hour, head).await?;
+        anyhow::Ok((LateFiles { hour: *hour, objects }, is_closed))
     });
     // Boxed, since the compiler cannot tell otherwise that these futures may be sent to another thread.
     let looks: Vec<_> = looks.map(FutureExt::boxed).collect();
-    let found: Vec<Option<Hour>> = stream::iter(looks).buffered(AT_ONCE).try_collect().await?;
+    let found: Vec<(LateFiles, bool)> = stream::iter(looks).buffered(AT_ONCE).try_collect().await?;
     let mut named: BTreeMap<Day, String> = BTreeMap::new();
-    for hour in found.into_iter().flatten() {
-        let names = named.entry(hour.day()).or_default();
+    let mut late = Vec::new();
+    for (files, is_closed) in found.into_iter().filter(|(files, _)| !files.objects.is_empty()) {
+        if is_closed {
+            late.push(files);
+            continue;
+        }
+        let names = named.entry(files.hour.day()).or_default();
         if !names.is_empty() {
             names.push_str(", ");
         }
-        names.push_str(&hour.to_string());
+        names.push_str(&files.hour.to_string());
     }
-    Ok(named)
+    Ok((named, late))
 }
 
 /// Hours whose raw files are listed side by side.
@@ -101,7 +119,7 @@ const IS_NOT_OVER: &str = "is not over yet";
 ///
 /// # Errors
 /// There is one; the error names all, and the command that mends them.
-pub(crate) fn refuse(month: Month, problems: &[Problem]) -> Result<()> {
+pub(crate) fn refuse(month: Month, problems: &[Problem]) -> Result<(), NotYet> {
     let Some(any) = problems.last() else { return Ok(()) };
     // Only what is over can be mended.
     let mut mendable = problems.iter().filter(|problem| problem.what != IS_NOT_OVER);
@@ -114,7 +132,7 @@ pub(crate) fn refuse(month: Month, problems: &[Problem]) -> Result<()> {
         None => format!("wait until {} is over", any.day),
     };
     let named: Vec<String> = problems.iter().map(Problem::to_string).collect();
-    bail!("the month {month} cannot be made final: {}: {mend}, or go on with --force", named.join("; "))
+    Err(NotYet(format!("the month {month} cannot be made final: {}: {mend}, or go on with --force", named.join("; "))))
 }
 
 /// Claims the final months that this one adjusts, so that no other month adjusts them at the same time: two that run at

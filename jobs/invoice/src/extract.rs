@@ -113,18 +113,31 @@ pub(crate) fn render(
     ]))
 }
 
-/// Calls that arrived in the month and belong to one that is not adjusted any more: how many, and what telling took.
+/// Calls of a month's arrival days that no invoice bills, and what telling took.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Unbilled {
+    /// They belong to a month that is not adjusted any more.
+    pub(crate) too_late: u64,
+    /// They are dated so long after their arrival that the month of their date does not look so far back.
+    pub(crate) future: u64,
+    pub(crate) scan: Scan,
+}
+
+/// Counts the calls that arrived in the month and that no invoice bills, now or later, and warns of them.
 ///
 /// # Errors
 /// The engine failed.
-pub(crate) async fn too_late(work: &Work<'_>, usage: &Draft) -> Result<(u64, Scan)> {
+pub(crate) async fn unbilled(work: &Work<'_>, usage: &Draft) -> Result<Unbilled> {
     let file = work.lake.sql.query("usage_too_late")?;
+    let [next, after_next] = [1, 2].map(|months| work.month.offset(months).first_date().to_string());
     let earliest = work.month.offset(-i32::try_from(work.lake.config.billing.adjust_months)?);
     let sql = file.render_one(&SqlValues::from([
         ("usage_daily_table", (&work.lake.layout.usage_daily.name).into()),
         ("generations", generations(work)),
         ("unattributed", UNATTRIBUTED.into()),
         ("first_date", earliest.first_date().to_string().as_str().into()),
+        ("next_date", next.as_str().into()),
+        ("after_next_date", after_next.as_str().into()),
         ("first_arrival", day_number(Day::containing(work.month.start())).into()),
         ("first_year", year(Day::containing(work.month.start())).into()),
         ("last_arrival", day_number(Day::containing(work.month.end()).previous()).into()),
@@ -132,17 +145,28 @@ pub(crate) async fn too_late(work: &Work<'_>, usage: &Draft) -> Result<(u64, Sca
     let rows = work.lake.engine.query(&statement(work, usage, &file, sql)).await?;
     let cells = rows.rows.into_iter().next().unwrap_or_default();
     let text = |at: usize| cells.get(at).cloned().flatten().unwrap_or_default();
-    let requests: u64 = text(0).parse().with_context(|| format!("{} gave no number", file.label()))?;
-    if requests > 0 {
+    let number =
+        |at: usize| -> Result<u64> { text(at).parse().with_context(|| format!("{} gave no number", file.label())) };
+    let (too_late, future) = (number(0)?, number(2)?);
+    if too_late > 0 {
         tracing::warn!(
             month = %work.month,
-            requests,
+            requests = too_late,
             earliest_use = text(1),
             adjusted_from = %earliest,
             "calls arrived too late to be billed: raise billing.adjust_months and make the invoices again"
         );
     }
-    Ok((requests, rows.scan))
+    if future > 0 {
+        tracing::warn!(
+            month = %work.month,
+            requests = future,
+            latest_use = text(3),
+            "calls are dated after the month in which they arrived, where no invoice looks for them: look at the clock that \
+             wrote their time"
+        );
+    }
+    Ok(Unbilled { too_late, future, scan: rows.scan })
 }
 
 fn statement(work: &Work<'_>, usage: &Draft, file: &SqlFile, sql: String) -> Statement {

@@ -6,22 +6,26 @@ use anyhow::{Context as _, Result, bail};
 use meterlake_core::catalog::Partition;
 use meterlake_core::lake::Lake;
 use meterlake_core::location::Location;
-use meterlake_core::period::Month;
+use meterlake_core::period::{Month, Period};
 use meterlake_core::publications;
 use meterlake_core::publish::Publication;
-use meterlake_core::run::Job;
+use meterlake_core::run::{Job, NotYet, WaitUntil};
 use meterlake_core::slot::{Draft, persistently};
 use serde_json::json;
 
+use crate::accepted::Accepted;
 use crate::args::InvoiceJob;
-use crate::close::{claim, is_unchanged, problems, refuse};
-use crate::extract::{meters, render, too_late as too_late_requests, usage_folder};
+use crate::close::{Obstacles, claim, is_unchanged, obstacles, refuse, start_in};
+use crate::export::Summary;
+use crate::extract::{Unbilled, meters, render, unbilled as unbilled_requests, usage_folder};
+use crate::gates;
 use crate::look::{
     DRAFT, FINAL, INVOICES_FOLDER, KEPT_INPUTS, KEPT_PLANS, LINE_ITEMS_FOLDER, STATUS, Work, generation_folder,
-    is_final,
+    is_final, is_there,
 };
 use crate::make::{self, Made};
-use crate::report::{Report, Status, notes};
+use crate::report::{Besides, Report, Status, notes};
+use crate::tally::{MonthTally, Tally};
 
 /// How a month is invoiced.
 #[derive(Debug, Clone)]
@@ -34,8 +38,12 @@ pub struct Options {
     pub plans: Location,
     /// Make pages for people.
     pub html: bool,
-    /// Make final in spite of problems; make again even if nothing changed.
+    /// Make final in spite of problems; make again even if nothing changed. What was not read it does not pass.
     pub force: bool,
+    /// How much of what was not read is accepted, beside what was before.
+    pub accept: Accepted,
+    /// Until when a month that cannot be made final yet is reported as waiting.
+    pub wait_until: Option<WaitUntil>,
 }
 
 impl Options {
@@ -64,34 +72,40 @@ pub async fn invoice_month(lake: &Lake, month: Month, options: &Options) -> Resu
 /// `None`: the month changed meanwhile and has to be looked at again.
 async fn attempt(lake: &Lake, month: Month, options: &Options) -> Result<Option<Report>> {
     let work = Work::look(lake, month, &options.plans).await?;
-    if let Some((current, published)) = work.slot.current().zip(work.slot.published.as_ref()) {
-        let output = generation_folder(current);
-        let is_same = published.fingerprint == work.fingerprint(options.status(), options.html);
-        let is_final = is_final(published);
-        if is_final && let Some(customer) = &options.customer {
-            bail!("its invoices are final: that of the customer `{customer}`, if there is one, is in {output}");
-        }
-        if is_final || (is_same && !options.force && options.customer.is_none()) {
-            follow(lake, month).await?;
-            work.slot.vacuum(None).await?;
-            let status = if is_final { Status::AlreadyFinal } else { Status::Draft };
-            return Ok(Some(Report::of(month, status, published, output)));
-        }
+    if let Some(report) = already_final(&work, options).await? {
+        return Ok(Some(report));
     }
+    let tally = MonthTally::look(lake, month).await?;
+    let accepted = work.accepted(&options.accept)?;
     let mut forced = Vec::new();
     if options.finalize {
-        let problems = problems(lake, month).await?;
-        if !options.force {
-            refuse(month, &problems)?;
+        let Obstacles { problems, late } = obstacles(lake, month).await?;
+        let shut = gates::refusal(lake, month, &tally, &late, &accepted)?;
+        let refused = if options.force { Ok(()) } else { refuse(month, &problems) };
+        match (refused, shut) {
+            (Ok(()), None) => forced.extend(problems.iter().map(ToString::to_string)),
+            (Ok(()), Some(shut)) => bail!(shut),
+            // Time mends only the one, so there is nothing to wait for.
+            (Err(not_yet), Some(shut)) => bail!("{not_yet}; besides, {shut}"),
+            (Err(not_yet), None) if may_wait(lake, month, options)? => return Ok(Some(waiting(&work, not_yet))),
+            (Err(not_yet), None) => return Err(not_yet.into()),
         }
-        forced.extend(problems.iter().map(ToString::to_string));
-    } else if work.days_of(month).next().is_none() {
-        tracing::warn!(%month, "there is no day of usage for this month: was it aggregated?");
+    } else {
+        if work.days_of(month).next().is_none() {
+            tracing::warn!(%month, "there is no day of usage for this month: was it aggregated?");
+        }
+        if let Some(shut) = gates::refusal(lake, month, &tally, &[], &accepted)? {
+            tracing::warn!("{shut}");
+        }
+        if let Some(report) = unchanged_draft(&work, options, &accepted).await? {
+            return Ok(Some(report));
+        }
     }
     let draft = work.slot.draft(InvoiceJob::NAME)?;
     let usage =
         work.slot.begin(InvoiceJob::NAME, &work.sql, &work.fingerprint("", options.html), options.force).await?;
-    match make_and_publish(&work, options, (&draft, &usage), &forced).await {
+    let found = Found { tally: tally.all, accepted, forced };
+    match make_and_publish(&work, options, &found, (&draft, &usage)).await {
         Ok(report) => {
             usage.discard(lake).await;
             if report.is_none() {
@@ -105,6 +119,60 @@ async fn attempt(lake: &Lake, month: Month, options: &Options) -> Result<Option<
         }
         Err(Failed::Publishing(error)) => Err(error),
     }
+}
+
+/// What was found about a month before its invoices are made.
+struct Found {
+    tally: Tally,
+    accepted: Accepted,
+    /// The problems in spite of which it is made final.
+    forced: Vec<String>,
+}
+
+/// The report of a month that is final already.
+async fn already_final(work: &Work<'_>, options: &Options) -> Result<Option<Report>> {
+    let Some((current, published)) = work.slot.current().zip(work.slot.published.as_ref()) else { return Ok(None) };
+    if !is_final(published) {
+        return Ok(None);
+    }
+    let output = generation_folder(current);
+    if !is_there(work.lake, &output).await? {
+        bail!("its invoices are final, and their folder {output} is gone: put it back as it was");
+    }
+    if let Some(customer) = &options.customer {
+        bail!("its invoices are final: that of the customer `{customer}`, if there is one, is in {output}");
+    }
+    stays(work, Status::AlreadyFinal, published, output).await.map(Some)
+}
+
+/// The report of a draft that is there and made from what there is now.
+async fn unchanged_draft(work: &Work<'_>, options: &Options, accepted: &Accepted) -> Result<Option<Report>> {
+    let Some((current, published)) = work.slot.current().zip(work.slot.published.as_ref()) else { return Ok(None) };
+    let is_same = published.fingerprint == work.fingerprint(options.status(), options.html)
+        && *accepted == work.accepted(&Accepted::default())?;
+    let output = generation_folder(current);
+    if !is_same || options.force || options.customer.is_some() || !is_there(work.lake, &output).await? {
+        return Ok(None);
+    }
+    stays(work, Status::Draft, published, output).await.map(Some)
+}
+
+/// Completes what a run that was cut off left undone, and reports what is published.
+async fn stays(work: &Work<'_>, status: Status, published: &Publication, output: Location) -> Result<Report> {
+    follow(work.lake, work.month).await?;
+    work.slot.vacuum(None).await?;
+    Ok(Report::of(work.month, status, published, output))
+}
+
+/// Whether it is early enough for a month to lack what time alone brings.
+fn may_wait(lake: &Lake, month: Month, options: &Options) -> Result<bool> {
+    let end = start_in(lake.config.billing.zone()?, month.next());
+    Ok(options.wait_until.is_some_and(|until| until.allows(lake.clock.now(), end)))
+}
+
+fn waiting(work: &Work<'_>, what: NotYet) -> Report {
+    let draft = work.slot.published.as_ref().zip(work.slot.current().map(generation_folder));
+    Report::waiting(work.month, draft, what)
 }
 
 /// Why a generation was not published.
@@ -125,22 +193,25 @@ impl From<anyhow::Error> for Failed {
 async fn make_and_publish(
     work: &Work<'_>,
     options: &Options,
+    found: &Found,
     (draft, usage): (&Draft, &Draft),
-    forced: &[String],
 ) -> Result<Option<Report>, Failed> {
-    let mut made = write(work, options, (draft, usage), forced).await?;
-    let mut too_late = 0;
-    if options.finalize {
-        let (requests, scan) = too_late_requests(work, usage).await?;
-        too_late = requests;
-        made.scan += scan;
+    let mut made = write(work, options, found, (draft, usage)).await?;
+    if !made.summary.has_users && !made.summary.unattributed.is_zero() {
+        warn_of_no_user(work, &made.summary);
     }
+    let mut unbilled = Unbilled::default();
+    if options.finalize {
+        unbilled = unbilled_requests(work, usage).await?;
+        made.scan += unbilled.scan;
+    }
+    let besides = Besides { tally: &found.tally, unbilled, accepted: &found.accepted, forced: &found.forced };
     let mut publication = Publication {
         generation: draft.generation.clone(),
         fingerprint: work.fingerprint(options.status(), options.html),
         sql: work.sql.label(),
         published_at: work.lake.clock.now(),
-        notes: notes(&made.summary, too_late, forced),
+        notes: notes(&made.summary, &besides),
     };
     publication.notes.insert(STATUS.to_owned(), options.status().to_owned());
     publication.notes.insert("plans_sha256".to_owned(), work.plan_file.sha256.clone());
@@ -188,13 +259,9 @@ pub(crate) async fn follow(lake: &Lake, month: Month) -> Result<()> {
 }
 
 /// Writes all files of a generation.
-async fn write(
-    work: &Work<'_>,
-    options: &Options,
-    (draft, usage): (&Draft, &Draft),
-    forced: &[String],
-) -> Result<Made> {
-    let made = make::invoices(work, options, draft, usage).await?;
+async fn write(work: &Work<'_>, options: &Options, found: &Found, drafts: (&Draft, &Draft)) -> Result<Made> {
+    let made = make::invoices(work, options, &found.tally, drafts).await?;
+    let (draft, _) = drafts;
     if options.customer.is_some() && made.summary.invoices == 0 {
         let customer = options.customer.as_deref().unwrap_or_default();
         bail!("the customer `{customer}` has no invoice: it has no usage, no flat price and no adjustment");
@@ -213,10 +280,33 @@ async fn write(
         "time_zone": work.lake.config.billing.time_zone,
         "usage_daily": work.days,
         "adjusted": adjusted.collect::<Vec<_>>(),
-        "forced": forced,
+        "forced": found.forced,
+        "accepted": found.accepted.to_string(),
     });
     store.write(&draft.folder.join(KEPT_INPUTS), &serde_json::to_vec_pretty(&inputs)?).await?;
     Ok(made)
+}
+
+/// Whether the folder of what is published is still there.
+async fn is_current_there(work: &Work<'_>) -> Result<bool> {
+    match work.slot.current() {
+        Some(current) => is_there(work.lake, &generation_folder(current)).await,
+        None => Ok(false),
+    }
+}
+
+/// Most likely the key of the user is another one in this log than the SQL reads.
+fn warn_of_no_user(work: &Work<'_>, summary: &Summary) {
+    let month: Vec<String> =
+        Month::KEYS.iter().zip(work.month.numbers()).map(|(key, number)| format!("{key} = {number}")).collect();
+    tracing::warn!(
+        month = %work.month,
+        requests = %summary.unattributed,
+        "no call of this month has a user, so nobody pays for any: look at the lines with `query 'SELECT line FROM {} WHERE \
+         {} LIMIT 20'` for the key that has the user, and name it in sql/sources/apigateway.sql",
+        work.lake.layout.lines.name.table,
+        month.join(" AND ")
+    );
 }
 
 /// What a dry run says of a month: what would be done and why, and the statements.
@@ -227,6 +317,7 @@ pub(crate) async fn plan(lake: &Lake, month: Month, options: &Options) -> Result
     let work = Work::look(lake, month, &options.plans).await?;
     let why = match &work.slot.published {
         Some(published) if is_final(published) => "is final and would stay as it is",
+        Some(_) if !is_current_there(&work).await? => "would be made again, because its folder is gone",
         Some(published) if published.fingerprint == work.fingerprint(options.status(), options.html) => {
             "is unchanged; with --force it would be made again"
         }
@@ -237,8 +328,13 @@ pub(crate) async fn plan(lake: &Lake, month: Month, options: &Options) -> Result
     };
     let mut plan = format!("{month} ({} days of arrival) {why}", work.days_of(month).count());
     if options.finalize {
-        for problem in problems(lake, month).await? {
+        let Obstacles { problems, late } = obstacles(lake, month).await?;
+        for problem in problems {
             plan.push_str(&format!("\n-- not yet: {problem}"));
+        }
+        let tally = MonthTally::look(lake, month).await?;
+        if let Some(shut) = gates::refusal(lake, month, &tally, &late, &work.accepted(&options.accept)?)? {
+            plan.push_str(&format!("\n-- refused: {shut}"));
         }
     }
     let usage = work.slot.draft(InvoiceJob::NAME)?;

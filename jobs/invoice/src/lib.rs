@@ -8,6 +8,7 @@
 //! A month's invoices are a pure function of the generations of `usage_daily`, of the final months before, of the plan
 //! file and of the SQL. Their fingerprint is stored with the partition; final months never change.
 
+mod accepted;
 mod args;
 mod bill;
 mod billed;
@@ -17,6 +18,7 @@ pub mod document;
 pub mod exact;
 mod export;
 mod extract;
+mod gates;
 mod job;
 mod look;
 mod make;
@@ -25,8 +27,10 @@ pub mod plans;
 pub mod quote;
 pub mod rating;
 mod report;
+mod tally;
 mod usage;
 
+pub use accepted::{Accepted, Gate};
 pub use args::{Args, InvoiceJob};
 pub use job::{Options, invoice_month};
 pub use report::{Report, Status};

@@ -14,7 +14,9 @@ use meterlake_core::slot::Slot;
 use meterlake_core::sql::SqlFile;
 use serde::Serialize;
 
+use crate::accepted::Accepted;
 use crate::plan_file::{PlanFile, meters};
+use crate::report::ACCEPTED;
 
 pub(crate) use meterlake_core::layout::{INVOICES_FOLDER, LINE_ITEMS_FOLDER};
 
@@ -58,6 +60,14 @@ impl FinalMonth {
     pub(crate) fn folder(&self) -> Location {
         generation_folder(&self.partition)
     }
+}
+
+/// Whether a generation's folder is still there: it has what only a run that wrote it whole leaves.
+///
+/// # Errors
+/// The store failed.
+pub(crate) async fn is_there(lake: &Lake, folder: &Location) -> Result<bool> {
+    Ok(lake.store.read_part(&folder.join(KEPT_INPUTS), 0, 1).await?.is_some())
 }
 
 /// The folder of all that a published month's run wrote.
@@ -110,6 +120,17 @@ impl<'a> Work<'a> {
     /// The final months before this one, which it adjusts.
     pub(crate) fn adjusted(&self) -> impl Iterator<Item = &FinalMonth> {
         self.finals.iter().filter(|one| one.month < self.month)
+    }
+
+    /// What a person accepted of what was not read: now, and before for what is published.
+    ///
+    /// # Errors
+    /// The note is none of ours.
+    pub(crate) fn accepted(&self, now: &Accepted) -> Result<Accepted> {
+        let noted = self.slot.published.as_ref().and_then(|published| published.notes.get(ACCEPTED));
+        let before = noted.filter(|noted| !noted.is_empty()).map(|noted| noted.parse::<Accepted>()).transpose();
+        let before = before.context("what was accepted is noted in another way than ours")?;
+        Ok(before.unwrap_or_default().with(now))
     }
 
     /// The days of arrival that may hold usage of a month.

@@ -18,6 +18,7 @@ use crate::extract::{Buckets, Extract, extract, meters};
 use crate::job::Options;
 use crate::look::Work;
 use crate::plans::Plans;
+use crate::tally::Tally;
 use crate::usage::{Grain, Usage};
 
 /// What was made.
@@ -49,7 +50,12 @@ struct Extracted {
 ///
 /// # Errors
 /// Usage cannot be extracted, read or rated, or the engine or store failed.
-pub(crate) async fn invoices(work: &Work<'_>, options: &Options, draft: &Draft, usage: &Draft) -> Result<Made> {
+pub(crate) async fn invoices(
+    work: &Work<'_>,
+    options: &Options,
+    tally: &Tally,
+    (draft, usage): (&Draft, &Draft),
+) -> Result<Made> {
     let started = Instant::now();
     let buckets = buckets(work);
     let plans = &work.plan_file.plans;
@@ -62,7 +68,7 @@ pub(crate) async fn invoices(work: &Work<'_>, options: &Options, draft: &Draft, 
         adjusted.push((one, of_month));
     }
     let scan = adjusted.iter().map(|(_, one)| one).chain([&own]).map(|one| one.usage.scan).sum();
-    let heading = heading(work, options)?;
+    let heading = heading(work, options, tally)?;
     let only = options.customer.clone();
     let shared = Arc::new(Shared { heading, buckets, plans: plans.clone(), own, adjusted, only });
     let extracted_ms = started.elapsed().as_millis();
@@ -155,7 +161,7 @@ pub(crate) fn grain(plans: &[&Plans], month: Month, html: bool) -> Grain {
     }
 }
 
-fn heading(work: &Work<'_>, options: &Options) -> Result<Heading> {
+fn heading(work: &Work<'_>, options: &Options, tally: &Tally) -> Result<Heading> {
     let billing = &work.lake.config.billing;
     Ok(Heading {
         month: work.month,
@@ -168,5 +174,6 @@ fn heading(work: &Work<'_>, options: &Options) -> Result<Heading> {
         plans_sha256: work.plan_file.sha256.clone(),
         fingerprint: work.fingerprint(options.status(), options.html),
         html: options.html,
+        tally: *tally,
     })
 }

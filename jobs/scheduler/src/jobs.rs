@@ -192,11 +192,15 @@ mod tests {
             ("merge", json!({"lookback": 48})),
             ("repair", json!({"vacuum": true, "full": true})),
             ("aggregate", json!({"lookback": 3, "allow_missing": false})),
-            ("invoice", json!({"finalize": true, "plans": "s3://bucket/plans.toml", "no_html": true})),
+            (
+                "invoice",
+                json!({"finalize": true, "plans": "s3://bucket/plans.toml", "no_html": true, "wait_until": "+9d"}),
+            ),
         ] {
             Known::of_name(job).unwrap().check(&args(good)).unwrap();
         }
         assert!(refusal("invoice", json!({"finalise": true})).contains("`finalise`"));
+        assert!(refusal("invoice", json!({"finalize": true, "wait_until": "soon"})).contains("+9d"));
         assert!(refusal("merge", json!({"lookback": -1})).contains("merge does not take these arguments"));
         // An event would be taken, but a command line not.
         assert!(refusal("invoice", json!({"finalize": true, "customer": "x"})).contains("--customer"));

@@ -15,6 +15,7 @@ mod edge_cases;
 mod exit_codes;
 mod focus;
 mod full_disk;
+mod gates;
 mod invoice_crash;
 mod invoice_edges;
 mod invoice_input;

@@ -142,6 +142,8 @@ async fn what_is_too_late_is_the_same() {
             ("generations", generations.clone()),
             ("unattributed", UNATTRIBUTED.into()),
             ("first_date", "2023-01-31".into()),
+            ("next_date", "2023-02-01".into()),
+            ("after_next_date", "2023-03-01".into()),
             ("first_arrival", SqlValue::Integer(20_230_101)),
             ("first_year", SqlValue::Integer(2023)),
             ("last_arrival", SqlValue::Integer(20_230_228)),

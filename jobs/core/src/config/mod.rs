@@ -1,5 +1,6 @@
 //! The configuration: flag > environment (`METERLAKE_…`) > file (`meterlake.toml`) > default.
 
+mod gates;
 mod ranges;
 mod settings;
 
@@ -12,6 +13,7 @@ use toml::{Table, Value};
 use crate::layout::{Layout, TableLayout};
 use crate::names::{Name, TableName};
 
+pub use gates::{GatesConfig, Limit};
 pub use ranges::{AGGREGATE_LOOKBACK, Bounds, MERGE_LOOKBACK};
 pub use settings::{
     AggregateConfig, AthenaConfig, BillingConfig, Config, EmbeddedConfig, EngineKind, Glued, MergeConfig, RawConfig,
@@ -153,7 +155,7 @@ impl Config {
             }
         }
         self.billing.zone()?;
-        Ok(())
+        self.gates.check()
     }
 
     /// Where the tables lie.
@@ -302,5 +304,6 @@ mod tests {
         assert!(message(assemble("", &[], &[("engine", "spark")])).contains("embedded"));
         assert!(message(assemble("", &[], &[("folders.merged", "json-data/x")])).contains("folders.merged"));
         assert!(message(assemble("", &[], &[("folders.raw", "../x")])).contains("folders.raw"));
+        assert!(message(assemble("[gates]\nmalformed_percent = '200'", &[], &[])).contains("gates.malformed_percent"));
     }
 }

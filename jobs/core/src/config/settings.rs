@@ -7,6 +7,7 @@ use anyhow::{Result, anyhow};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
+use super::gates::GatesConfig;
 use crate::location::Location;
 use crate::names::Name;
 
@@ -43,6 +44,8 @@ pub struct Config {
     pub aggregate: AggregateConfig,
     /// What billing goes by.
     pub billing: BillingConfig,
+    /// What keeps a month from being made final.
+    pub gates: GatesConfig,
 }
 
 /// What runs the SQL.
@@ -228,6 +231,7 @@ impl Default for Config {
             repair: RepairConfig::default(),
             aggregate: AggregateConfig::default(),
             billing: BillingConfig::default(),
+            gates: GatesConfig::default(),
         }
     }
 }

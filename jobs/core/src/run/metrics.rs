@@ -9,10 +9,13 @@ use crate::period::{Day, Hour, Month, Period};
 
 /// The namespace of all metrics. Their one dimension is `job`.
 const NAMESPACE: &str = "meterlake";
-/// What was done: not told of a period that was found unchanged, whose calls were told of before.
+/// What was done: not told of a period of which nothing was done, whose calls were told of before.
 const DONE: [&str; 7] =
     ["rows", "rows_added", "duplicates", "malformed", "unsplit", "unreadable_values", "unreadable_objects"];
 const LAG: &str = "lag_seconds";
+
+/// The statuses of such periods.
+const NOTHING_DONE: [&str; 3] = ["unchanged", "already final", "waiting"];
 
 /// The lines for the reports of an invocation. `is_scheduled`: it works on what is due now, and so tells how late the
 /// newest period is; a backfill does not.
@@ -33,7 +36,7 @@ pub(super) fn lines(reports: &[Value], is_scheduled: bool, now: DateTime<Utc>) -
 }
 
 fn values(report: &Value) -> Map<String, Value> {
-    let is_done = report["status"] != "unchanged";
+    let is_done = !report["status"].as_str().is_some_and(|status| NOTHING_DONE.contains(&status));
     let done = DONE.into_iter().filter(|_| is_done);
     let number = |key: &str| Some((key.to_owned(), report.get(key).filter(|value| value.is_number())?.clone()));
     done.chain(["scanned_bytes", "duration_ms"]).filter_map(number).collect()
@@ -114,6 +117,9 @@ mod tests {
         let lines = lines(&[merged("2023-01-31T06", "unchanged")], false, now());
         assert_eq!((lines[0].get("rows"), lines[0].get("rows_added")), (None, None));
         assert_eq!(lines[0]["duration_ms"], 125);
+        let month =
+            json!({"job": "invoice", "period": "2023-01", "status": "already final", "malformed": 2, "duration_ms": 5});
+        assert_eq!(super::lines(&[month], false, now())[0].get("malformed"), None);
     }
 
     #[test]

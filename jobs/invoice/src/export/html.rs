@@ -19,6 +19,7 @@ use crate::document::{Document, customer_hash};
 use crate::exact::Exact;
 use crate::plans::Model;
 use crate::rating::{Line, LineKind, Part};
+use crate::tally::Tally;
 
 /// Characters of a customer's id that its page's name keeps.
 const NAME_LENGTH: usize = 40;
@@ -113,6 +114,7 @@ struct IndexView<'a> {
     adjustments: u64,
     totals: Vec<String>,
     unattributed: String,
+    left_out: LeftOutView,
     calls: String,
     days: Vec<Bar>,
     paths: Vec<Bar>,
@@ -130,6 +132,33 @@ struct ListedView<'a> {
     customer_name: &'a str,
     currency: Currency,
     total: String,
+}
+
+/// What merge left out of the log, for people who know invoices and no logs.
+#[derive(Serialize)]
+struct LeftOutView {
+    lines: String,
+    calls: String,
+    /// Each number that is not zero, and what it means.
+    numbers: Vec<(String, &'static str)>,
+}
+
+fn left_out(tally: &Tally) -> LeftOutView {
+    let number = |number: u64| grouped(Decimal::from(number));
+    let numbers = [
+        (tally.malformed, "malformed lines, of which nobody knows whose calls they were: not billed"),
+        (tally.copies, "copies of lines that were delivered more than once: each call is billed once"),
+        (
+            tally.unreadable_values,
+            "times, results or sizes of calls that cannot be read: the calls are counted without them",
+        ),
+        (
+            tally.unreadable_objects,
+            "files of the log that cannot be read: the calls in them are not known, and not billed",
+        ),
+    ];
+    let numbers = numbers.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| (number(count), what));
+    LeftOutView { lines: number(tally.lines), calls: number(tally.calls), numbers: numbers.collect() }
 }
 
 /// The page of an invoice. `days` are its customer's calls.
@@ -178,6 +207,7 @@ pub(super) fn index(summary: &Summary, heading: &Heading) -> Result<Vec<u8>> {
             adjustments: summary.adjustments,
             totals: summary.totals.iter().map(|(code, total)| format!("{} {code}", total.text())).collect(),
             unattributed: grouped(summary.unattributed),
+            left_out: left_out(&heading.tally),
             calls: grouped(summary.days.values().sum()),
             days: day_bars(heading.month, &summary.days),
             paths: bars(paths),
@@ -320,6 +350,7 @@ mod tests {
             plans_sha256: String::new(),
             fingerprint: String::new(),
             html: true,
+            tally: Tally::default(),
         }
     }
 
@@ -335,6 +366,21 @@ mod tests {
         let page = String::from_utf8(index(&summary, &heading()).unwrap()).unwrap();
         assert!(page.contains("GET &#x2f;&lt;i&gt;") && !page.contains("<i>"), "{page}");
         assert!(!page.contains("http") && !page.contains("url("));
+    }
+
+    #[test]
+    fn what_was_left_out_is_said_where_something_was() {
+        let page = |tally| {
+            let heading = Heading { tally, ..heading() };
+            String::from_utf8(index(&Summary::default(), &heading).unwrap()).unwrap()
+        };
+        let tally = Tally { lines: 1212, calls: 1200, ..Tally::default() };
+        assert!(!page(tally).contains("left out"));
+        let page = page(Tally { malformed: 12, ..tally });
+        for said in ["left out", "Of 1,212 lines", "1,200 became calls", "<td class=\"n\">12</td>", "malformed lines"] {
+            assert!(page.contains(said), "{said}: {page}");
+        }
+        assert!(!page.contains("files of the log"));
     }
 
     #[test]

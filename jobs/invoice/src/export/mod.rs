@@ -21,6 +21,8 @@ use meterlake_core::store::{ObjectWriter, Store};
 
 use crate::bill::Billing;
 use crate::look::{INVOICES_FOLDER, LINE_ITEMS_FOLDER};
+use crate::plans::UNATTRIBUTED;
+use crate::tally::Tally;
 use crate::usage::Usage;
 
 pub(crate) use focus::period;
@@ -49,6 +51,8 @@ pub(crate) struct Heading {
     pub(crate) fingerprint: String,
     /// Whether pages are made.
     pub(crate) html: bool,
+    /// What became of the lines of the month's hours.
+    pub(crate) tally: Tally,
 }
 
 /// Some invoices, encoded.
@@ -87,7 +91,8 @@ pub(crate) fn encode(heading: &Heading, billing: &Billing<'_>, usage: &Usage) ->
     let mut tables = parquet::Builder::default();
     let mut pages = Vec::new();
     let (unattributed, unpriced) = (billing.unattributed, billing.unpriced);
-    let mut summary = Summary { unattributed, unpriced, ..Summary::default() };
+    let has_users = usage.by_user().any(|(user, _)| !UNATTRIBUTED.contains(&user));
+    let mut summary = Summary { unattributed, unpriced, has_users, ..Summary::default() };
     let days = if heading.html { summary.add_usage(usage, &billing.documents)? } else { BTreeMap::new() };
     for document in &billing.documents {
         invoices.invoice(document, heading.status)?;

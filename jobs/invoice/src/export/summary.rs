@@ -30,6 +30,8 @@ pub(crate) struct Summary {
     pub(crate) totals: BTreeMap<String, Total>,
     /// Calls without a user.
     pub(crate) unattributed: Decimal,
+    /// Whether any call has a user.
+    pub(crate) has_users: bool,
     /// Calls of users who get no invoice, as their plans price none of them.
     pub(crate) unpriced: Decimal,
     /// Calls a day; only where pages are made.
@@ -129,6 +131,7 @@ impl Summary {
         self.adjustments += other.adjustments;
         self.unattributed = sum(self.unattributed, other.unattributed)?;
         self.unpriced = sum(self.unpriced, other.unpriced)?;
+        self.has_users |= other.has_users;
         other.totals.into_values().try_for_each(|total| self.add_total(total))?;
         other.days.into_iter().try_for_each(|(day, requests)| add(&mut self.days, day, requests))?;
         other.paths.into_iter().try_for_each(|(path, requests)| add(&mut self.paths, path, requests))?;

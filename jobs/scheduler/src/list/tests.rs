@@ -61,7 +61,7 @@ fn by_the_times_alone_each_entry_comes_after_what_it_needs() {
                 let grace = meterlake_core::config::Config::default().billing.grace_days;
                 let aggregated = Day::last_complete(last("aggregate", at - slack));
                 let month = aggregated.month().previous();
-                assert_eq!(aggregated, Day::containing(month.end()).offset(i32::try_from(grace).unwrap() - 1));
+                assert!(aggregated >= Day::containing(month.end()).offset(i32::try_from(grace).unwrap() - 1), "{at}");
             }
             _ => {}
         }

@@ -133,6 +133,9 @@ async fn two_months() -> (TestLake, Config) {
     let mut config = on_athena();
     config.billing.plans = bucket().await.join("plans.toml");
     S3Store::new(&sdk_config()).write(&config.billing.plans, PLANS.as_bytes()).await.unwrap();
+    // A table of days has no hours: otherwise each run would ask for each hour of the month, and learn that it was never
+    // merged. The usage of this lake was not made from hours.
+    config.tables.merged = config.tables.usage_daily.clone();
     (lake, config)
 }
 
@@ -147,9 +150,6 @@ async fn making_a_draft_final_may_be_cut_off_at_any_call() {
     let (lake, mut config) = two_months().await;
     lake.fill("2023-02").await;
     lake.invoice(&draft("2023-02")).await;
-    // A table of days has no hours: otherwise each run would ask for each hour of the month, and learn that it was never
-    // merged. The usage of this lake was not made from hours.
-    config.tables.merged = config.tables.usage_daily.clone();
     config.billing.grace_days = 0;
     // The usage of two months is extracted, and invoices are made of it, as for a draft. What only a final month does
     // begins with the query after that.
