@@ -47,8 +47,8 @@ impl Options {
 /// Makes the invoices of a month, unless the published ones are final or made from the same inputs.
 ///
 /// # Errors
-/// A table or the plan file is missing or wrong, usage cannot be rated, the month cannot be made final yet, or the
-/// engine, store or catalog failed. What was published stays so.
+/// A table or the plan file is missing or wrong, the month cannot be made final yet, or the engine, store or catalog
+/// failed. What was published stays so. A customer whose usage cannot be rated is no error: the report names it.
 pub async fn invoice_month(lake: &Lake, month: Month, options: &Options) -> Result<Report> {
     let started = Instant::now();
     let done = persistently(month, || attempt(lake, month, options)).await;
@@ -197,6 +197,9 @@ async fn write(
     let made = make::invoices(work, options, draft, usage).await?;
     if options.customer.is_some() && made.summary.invoices == 0 {
         let customer = options.customer.as_deref().unwrap_or_default();
+        if let Some(one) = made.summary.left_out.named.iter().chain(&made.summary.uncovered_of.named).next() {
+            bail!("the customer `{customer}` has no invoice: it {}", one.why);
+        }
         bail!("the customer `{customer}` has no invoice: it has no usage, no flat price and no adjustment");
     }
     let store = &work.lake.store;
@@ -213,6 +216,7 @@ async fn write(
         "time_zone": work.lake.config.billing.time_zone,
         "usage_daily": work.days,
         "adjusted": adjusted.collect::<Vec<_>>(),
+        "months_not_adjusted": made.summary.not_adjusted,
         "forced": forced,
     });
     store.write(&draft.folder.join(KEPT_INPUTS), &serde_json::to_vec_pretty(&inputs)?).await?;

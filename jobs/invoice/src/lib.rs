@@ -18,6 +18,7 @@ pub mod exact;
 mod export;
 mod extract;
 mod job;
+mod left_out;
 mod look;
 mod make;
 mod plan_file;
@@ -29,4 +30,5 @@ mod usage;
 
 pub use args::{Args, InvoiceJob};
 pub use job::{Options, invoice_month};
+pub use left_out::{NotAdjusted, Unbilled};
 pub use report::{Report, Status};

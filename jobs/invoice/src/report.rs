@@ -10,9 +10,12 @@ use meterlake_core::publish::Publication;
 use meterlake_core::report::Cost;
 use meterlake_core::run::Job;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
 
 use crate::args::InvoiceJob;
 use crate::export::Summary;
+use crate::left_out::{self, NotAdjusted, Unbilled};
 
 /// What was done for a month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -47,8 +50,21 @@ pub struct Report {
     pub totals: BTreeMap<String, String>,
     /// Calls of the month without a user; nobody pays for them.
     pub unattributed_requests: u64,
-    /// Calls of users who get no invoice, because their plans have no price for any of them.
+    /// Calls that no charge counts, though a plan covers their day: they are free.
     pub unpriced_requests: u64,
+    /// Calls on days that no plan covers: they are billed once one does.
+    pub uncovered_requests: u64,
+    /// Whose these are: the first hundred by id.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub uncovered: Vec<Unbilled>,
+    /// Customers whose month, or whose correction of an earlier one, cannot be computed.
+    pub customers_left_out: u64,
+    /// Who they are, and why: the first hundred by id.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<Unbilled>,
+    /// Earlier months that are corrected for nobody, since their plans cannot be read any more.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub months_not_adjusted: Vec<NotAdjusted>,
     /// Calls that arrived in the month and belong to one so long ago that no invoice bills them; told of a final month.
     pub too_late_requests: u64,
     /// What would have kept the month from being made final, had it not been forced.
@@ -69,6 +85,11 @@ const FORCED: &str = "forced";
 const TOTALS: &str = "totals";
 const UNATTRIBUTED_REQUESTS: &str = "unattributed_requests";
 const UNPRICED_REQUESTS: &str = "unpriced_requests";
+const UNCOVERED_REQUESTS: &str = "uncovered_requests";
+const UNCOVERED: &str = "uncovered";
+const CUSTOMERS_LEFT_OUT: &str = "customers_left_out";
+const LEFT_OUT: &str = "left_out";
+const MONTHS_NOT_ADJUSTED: &str = "months_not_adjusted";
 const TOO_LATE_REQUESTS: &str = "too_late_requests";
 
 /// What to note with a published month.
@@ -81,6 +102,11 @@ pub(crate) fn notes(summary: &Summary, too_late: u64, forced: &[String]) -> BTre
         (TOTALS.to_owned(), totals.join(" ")),
         (UNATTRIBUTED_REQUESTS.to_owned(), summary.unattributed.normalize().to_string()),
         (UNPRICED_REQUESTS.to_owned(), summary.unpriced.normalize().to_string()),
+        (UNCOVERED_REQUESTS.to_owned(), summary.uncovered.normalize().to_string()),
+        (UNCOVERED.to_owned(), json!(summary.uncovered_of.named).to_string()),
+        (CUSTOMERS_LEFT_OUT.to_owned(), summary.left_out.customers.to_string()),
+        (LEFT_OUT.to_owned(), json!(summary.left_out.named).to_string()),
+        (MONTHS_NOT_ADJUSTED.to_owned(), json!(summary.not_adjusted).to_string()),
         (TOO_LATE_REQUESTS.to_owned(), too_late.to_string()),
         (FORCED.to_owned(), forced.join("; ")),
     ])
@@ -101,6 +127,11 @@ impl Report {
             totals: totals.map(|(code, amount)| (code.to_owned(), amount.to_owned())).collect(),
             unattributed_requests: publication.number(UNATTRIBUTED_REQUESTS),
             unpriced_requests: publication.number(UNPRICED_REQUESTS),
+            uncovered_requests: publication.number(UNCOVERED_REQUESTS),
+            uncovered: list(note(UNCOVERED)),
+            customers_left_out: publication.number(CUSTOMERS_LEFT_OUT),
+            left_out: list(note(LEFT_OUT)),
+            months_not_adjusted: list(note(MONTHS_NOT_ADJUSTED)),
             too_late_requests: publication.number(TOO_LATE_REQUESTS),
             forced: note(FORCED).split("; ").filter(|problem| !problem.is_empty()).map(str::to_owned).collect(),
             output,
@@ -109,6 +140,11 @@ impl Report {
             duration_ms: 0,
         }
     }
+}
+
+/// A list that was noted as JSON; none where nothing was noted.
+fn list<T: DeserializeOwned>(note: &str) -> Vec<T> {
+    serde_json::from_str(note).unwrap_or_default()
 }
 
 impl fmt::Display for Report {
@@ -128,7 +164,17 @@ impl fmt::Display for Report {
         )?;
         write!(f, "{}", Cost(self.scan))?;
         if self.unpriced_requests > 0 {
-            write!(f, "; {} calls have no price and no invoice", self.unpriced_requests)?;
+            write!(f, "; {} calls have no price", self.unpriced_requests)?;
+        }
+        if self.uncovered_requests > 0 {
+            write!(f, "; {} calls are on days that no plan covers, and are not billed", self.uncovered_requests)?;
+        }
+        if self.customers_left_out > 0 {
+            let named = left_out::text(&self.left_out, self.customers_left_out);
+            write!(f, "; {} customers are left out: {named}", self.customers_left_out)?;
+        }
+        for one in &self.months_not_adjusted {
+            write!(f, "; the month {} is corrected for nobody: {}", one.month, one.why)?;
         }
         if self.too_late_requests > 0 {
             write!(f, "; {} calls came too late to be billed", self.too_late_requests)?;

@@ -11,6 +11,8 @@ use crate::period::{Day, Hour, Month, Period};
 const NAMESPACE: &str = "meterlake";
 /// What was done: not told of a period that was found unchanged, whose calls were told of before.
 const DONE: [&str; 6] = ["rows", "duplicates", "malformed", "unsplit", "unreadable_values", "unreadable_objects"];
+/// What is so, and not what was done: told each time.
+const STATE: [&str; 3] = ["customers_left_out", "scanned_bytes", "duration_ms"];
 const LAG: &str = "lag_seconds";
 
 /// The lines for the reports of an invocation. `is_scheduled`: it works on what is due now, and so tells how late the
@@ -35,7 +37,7 @@ fn values(report: &Value) -> Map<String, Value> {
     let is_done = report["status"] != "unchanged";
     let done = DONE.into_iter().filter(|_| is_done);
     let number = |key: &str| Some((key.to_owned(), report.get(key).filter(|value| value.is_number())?.clone()));
-    done.chain(["scanned_bytes", "duration_ms"]).filter_map(number).collect()
+    done.chain(STATE).filter_map(number).collect()
 }
 
 fn line(job: &str, report: &Value, values: Map<String, Value>, now: DateTime<Utc>) -> Value {
@@ -112,6 +114,15 @@ mod tests {
         let lines = lines(&[merged("2023-01-31T06", "unchanged")], false, now());
         assert_eq!(lines[0].get("rows"), None);
         assert_eq!(lines[0]["duration_ms"], 125);
+    }
+
+    #[test]
+    fn who_is_left_out_is_told_each_time_so_that_an_alarm_ends_when_nobody_is_any_more() {
+        for (status, left_out) in [("draft", 2), ("final", 2), ("already final", 2), ("unchanged", 2), ("draft", 0)] {
+            let report = json!({"job": "invoice", "period": "2023-01", "status": status, "customers_left_out": left_out});
+            let line = lines(&[report], true, now()).remove(0);
+            assert_eq!((&line["job"], &line["customers_left_out"]), (&json!("invoice"), &json!(left_out)), "{status}");
+        }
     }
 
     #[test]
