@@ -96,12 +96,7 @@ async fn extracted(
 }
 
 /// Writes all files. `summary` is what there is to say of the month before any invoice is made.
-async fn write(
-    store: &dyn Store,
-    folder: &Location,
-    shared: &Arc<Shared>,
-    summary: Summary,
-) -> Result<Summary> {
+async fn write(store: &dyn Store, folder: &Location, shared: &Arc<Shared>, summary: Summary) -> Result<Summary> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut exports = Exports::create(store, folder, summary).await?;
     let names = shared.buckets.names();

@@ -119,7 +119,8 @@ mod tests {
     #[test]
     fn who_is_left_out_is_told_each_time_so_that_an_alarm_ends_when_nobody_is_any_more() {
         for (status, left_out) in [("draft", 2), ("final", 2), ("already final", 2), ("unchanged", 2), ("draft", 0)] {
-            let report = json!({"job": "invoice", "period": "2023-01", "status": status, "customers_left_out": left_out});
+            let report =
+                json!({"job": "invoice", "period": "2023-01", "status": status, "customers_left_out": left_out});
             let line = lines(&[report], true, now()).remove(0);
             assert_eq!((&line["job"], &line["customers_left_out"]), (&json!("invoice"), &json!(left_out)), "{status}");
         }

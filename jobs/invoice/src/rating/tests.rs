@@ -233,8 +233,7 @@ fn a_row_on_a_day_without_a_plan_counts_towards_nothing_and_stops_nothing() {
 
 #[test]
 fn a_row_that_no_charge_counts_has_no_price_and_a_flat_price_counts_none() {
-    let reads =
-        "[[plans.charges]]\nid = 'r'\nmeter = 'requests'\nmethods = ['GET']\nmodel = 'per_unit'\nunit = 1\n";
+    let reads = "[[plans.charges]]\nid = 'r'\nmeter = 'requests'\nmethods = ['GET']\nmodel = 'per_unit'\nunit = 1\n";
     let flat = "[[plans.charges]]\nid = 'base'\nmodel = 'flat'\nprice = 5\n";
     let bytes = "[[plans.charges]]\nid = 'bytes'\nmeter = 'response_bytes'\nmodel = 'per_unit'\nunit = 1\n";
     let coverage = |charges: &str, method: &str| {
