@@ -67,7 +67,7 @@ pub(crate) async fn invoices(work: &Work<'_>, options: &Options, draft: &Draft, 
     let only = options.customer.clone();
     let shared = Arc::new(Shared { heading, buckets, plans: plans.clone(), own, adjusted, only });
     let extracted_ms = started.elapsed().as_millis();
-    let summary = Summary { not_adjusted, ..Summary::default() };
+    let summary = Summary::without(not_adjusted);
     let summary = write(&*work.lake.store, &draft.folder, &shared, summary).await?;
     summary.left_out.warn(work.month, "are left out");
     summary.uncovered_of.warn(work.month, "have calls that no plan covers, which are not billed");

@@ -77,6 +77,11 @@ impl Total {
 }
 
 impl Summary {
+    /// Of no invoice yet; months that are corrected for nobody are known before any is made.
+    pub(crate) fn without(not_adjusted: Vec<NotAdjusted>) -> Self {
+        Self { not_adjusted, ..Self::default() }
+    }
+
     /// What a bucket does not bill; its invoices are yet to be added.
     pub(super) fn of(billing: &Billing<'_>) -> Self {
         Self {
