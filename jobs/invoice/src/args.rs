@@ -2,13 +2,15 @@
 
 use anyhow::{Result, anyhow};
 use async_trait::async_trait;
+use meterlake_core::beginning::Beginning;
 use meterlake_core::lake::Lake;
 use meterlake_core::location::Location;
-use meterlake_core::period::Month;
+use meterlake_core::period::{Month, Period};
 use meterlake_core::run::{Context, Job, Output, WaitUntil, WrongArguments, each, selected_periods};
 use serde::Deserialize;
 
 use crate::accepted::Accepted;
+use crate::close::start_in;
 use crate::job::{self, Options, invoice_month};
 use crate::report::Report;
 
@@ -68,7 +70,9 @@ impl Job for InvoiceJob {
         }
         // A month is over when it is over in the billing time zone.
         let local = context.now.with_timezone(&lake.config.billing.zone()?).naive_local().and_utc();
-        let months = selected_periods(args.month, args.from, args.to, local)?;
+        let mut months = selected_periods(args.month, args.from, args.to, local)?;
+        let is_named = matches!(args.month, Some(Some(_))) || args.from.is_some();
+        months = in_the_lake(lake, months, is_named).await?;
         if args.accept.is_some() && (months.len() > 1 || args.customer.is_some()) {
             return Err(anyhow!(WrongArguments("numbers are accepted for one month as a whole".to_owned())));
         }
@@ -84,6 +88,7 @@ impl Job for InvoiceJob {
             force: args.force,
             accept: args.accept.clone().unwrap_or_default(),
             wait_until: args.wait_until,
+            now: context.now,
         };
         if context.dry_run {
             for month in months {
@@ -94,4 +99,22 @@ impl Job for InvoiceJob {
         }
         each::<Self, _, _>(months, context, output, |month| invoice_month(lake, month, &options)).await
     }
+}
+
+/// Those of some months that are not over before the lake begins.
+///
+/// # Errors
+/// A month that was named is; or the store failed.
+async fn in_the_lake(lake: &Lake, mut months: Vec<Month>, is_named: bool) -> Result<Vec<Month>> {
+    let beginning = Beginning::look(lake).await?;
+    let zone = lake.config.billing.zone()?;
+    let is_before = |month: Month| beginning.first.is_some_and(|first| start_in(zone, month.next()) <= first.start());
+    if is_named && let Some(month) = months.iter().copied().find(|month| is_before(*month)) {
+        beginning.require(month)?;
+    }
+    months.retain(|month| !is_before(*month));
+    if months.is_empty() {
+        tracing::info!("the lake begins after the last complete month: there is nothing to invoice yet");
+    }
+    Ok(months)
 }

@@ -1,17 +1,22 @@
 //! From usage to invoices, for the users of one bucket.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use meterlake_core::period::{Day, Month, Period};
+use meterlake_core::run::one_line;
 use rust_decimal::Decimal;
 
 use crate::billed::{Adjusted, Billed};
 use crate::currency::Currency;
 use crate::document::Document;
+use crate::exact::sum;
+use crate::export::check;
 use crate::extract::{Buckets, REQUESTS};
+use crate::left_out::Listing;
 use crate::plans::{Plans, UNATTRIBUTED};
-use crate::rating::{Corrected, Correction, CustomerMonth, Invoice, Line, RatingError};
+use crate::rating::{Corrected, Correction, Coverage, CustomerMonth, Invoice, Line, RatingError};
 use crate::usage::{Group, Usage};
 
 /// The users of a month that one thread works on.
@@ -22,38 +27,53 @@ pub(crate) struct Bucket<'a> {
     pub(crate) plans: &'a Plans,
     /// Of the month.
     pub(crate) usage: &'a Usage,
-    /// The months to correct, each with its usage in this bucket.
+    /// The months to correct, by date, each with its usage in this bucket.
     pub(crate) adjusted: Vec<(&'a Adjusted, &'a Usage)>,
     /// Only this customer.
     pub(crate) only: Option<&'a str>,
 }
 
 /// What becomes of a bucket's usage.
+#[derive(Default)]
 pub(crate) struct Billing<'a> {
     pub(crate) documents: Vec<Document<'a>>,
     /// Calls without a user, which nobody pays.
     pub(crate) unattributed: Decimal,
-    /// Calls of users whose plans have no price for any of them, and who therefore get no invoice.
+    /// Calls that no charge counts, though a plan covers their day.
     pub(crate) unpriced: Decimal,
+    /// Calls on days that no plan covers, and whose they are.
+    pub(crate) uncovered: Decimal,
+    pub(crate) uncovered_of: Listing,
+    /// Who gets no invoice, or no correction of an earlier month, because it cannot be computed. Who gets no invoice is
+    /// in none of the numbers above.
+    pub(crate) left_out: Listing,
 }
+
+/// What is wrong with the usage of single customers: the reasons why they are left out.
+type Faults<'a> = BTreeMap<&'a str, Vec<String>>;
+
+/// What earlier months' invoices billed too little or too much, by customer, each in the currency of its month.
+type Corrections<'a> = BTreeMap<&'a str, Vec<(Currency, Correction)>>;
 
 impl<'a> Bucket<'a> {
     /// The invoices of the bucket's customers, by customer: those with usage, those that the plan file lists, and those
-    /// whose earlier months must be corrected. Whoever has no line gets none.
+    /// whose earlier months must be corrected. Whoever has no line gets none. A customer whose usage cannot be rated is
+    /// left out, and all others are billed.
     ///
     /// # Errors
-    /// A customer's usage cannot be rated; the error names the customer.
+    /// A sum over all customers has too many digits.
     pub(crate) fn bill(&self) -> Result<Billing<'a>> {
-        let mut corrections: BTreeMap<&'a str, Vec<(Currency, Correction)>> = BTreeMap::new();
+        let mut corrections = Corrections::new();
+        let mut faults = Faults::new();
         for (adjusted, usage) in &self.adjusted {
-            self.correct(adjusted, usage, &mut corrections)?;
+            self.correct(adjusted, usage, &mut corrections, &mut faults)?;
         }
         let mut customers: BTreeMap<&'a str, Option<&'a [Group]>> = BTreeMap::new();
-        let mut unattributed = Decimal::ZERO;
+        let mut billing = Billing::default();
         for (user, groups) in self.usage.by_user() {
             if UNATTRIBUTED.contains(&user) {
                 for group in groups {
-                    unattributed += self.usage.quantity(group, REQUESTS)?;
+                    billing.unattributed = sum(billing.unattributed, self.usage.quantity(group, REQUESTS)?)?;
                 }
             } else {
                 customers.insert(user, Some(groups));
@@ -63,39 +83,47 @@ impl<'a> Bucket<'a> {
         for customer in listed.chain(corrections.keys().copied()) {
             customers.entry(customer).or_default();
         }
-        let mut documents = Vec::with_capacity(customers.len());
-        let mut unpriced = Decimal::ZERO;
         for (customer, groups) in customers {
             if self.only.is_some_and(|only| only != customer) {
                 continue;
             }
             let corrections = corrections.remove(customer).unwrap_or_default();
-            let made = self.documents(customer, groups, &corrections);
-            let made =
-                made.with_context(|| format!("the customer `{customer}` cannot be billed for {}", self.month))?;
-            if made.is_empty() {
-                for group in groups.unwrap_or_default() {
-                    unpriced += self.usage.quantity(group, REQUESTS)?;
+            match self.billed(customer, groups, &corrections) {
+                Ok((documents, rated)) => {
+                    billing.documents.extend(documents);
+                    billing.unpriced = sum(billing.unpriced, rated.unpriced)?;
+                    if let Some(uncovered) = rated.uncovered {
+                        billing.uncovered = sum(billing.uncovered, uncovered.requests)?;
+                        let why = format!("has {uncovered}: {}", self.plans.why_uncovered(customer));
+                        billing.uncovered_of.add(customer, &why);
+                    }
+                }
+                Err(error) => {
+                    let why = format!("cannot be billed for {}: {}", self.month, reason(error)?);
+                    faults.entry(customer).or_default().insert(0, why);
                 }
             }
-            documents.extend(made);
         }
-        Ok(Billing { documents, unattributed, unpriced })
+        for (customer, reasons) in faults {
+            billing.left_out.add(customer, &reasons.join("; "));
+        }
+        Ok(billing)
     }
 
     fn holds(&self, customer: &str) -> bool {
         self.buckets.of(customer) == self.name
     }
 
-    /// A customer's invoices: one, or one more for each currency in which an earlier month was billed.
-    fn documents(
+    /// A customer's invoices: one, or one more for each currency in which an earlier month was billed. With them the
+    /// calls of its month that they do not bill.
+    fn billed(
         &self,
         customer: &'a str,
         groups: Option<&'a [Group]>,
         corrections: &[(Currency, Correction)],
-    ) -> Result<Vec<Document<'a>>> {
+    ) -> Result<(Vec<Document<'a>>, Rated<'a>)> {
         let main = self.plans.currency();
-        let own = rate(self.plans, self.month, customer, self.usage, groups)?;
+        let mut own = rate(self.plans, self.month, customer, self.usage, groups)?;
         let mut currencies: Vec<Currency> = vec![main];
         for (currency, _) in corrections {
             if !currencies.contains(currency) {
@@ -104,25 +132,29 @@ impl<'a> Bucket<'a> {
         }
         let name = self.plans.customer(customer).map_or(customer, |customer| customer.name.as_str());
         let mut documents = Vec::new();
-        let mut own = Some(own);
         for currency in currencies {
-            let mut invoice = Invoice::new(own.take().unwrap_or_default(), currency)?;
+            // The month's own lines are on the first.
+            let mut invoice = Invoice::new(std::mem::take(&mut own.lines), currency)?;
             for (_, correction) in corrections.iter().filter(|(of, _)| *of == currency) {
                 invoice.correct(correction, currency)?;
             }
             if !invoice.lines.is_empty() {
-                documents.push(Document::new(self.month, (customer, name), invoice, currency, currency == main));
+                let document = Document::new(self.month, (customer, name), invoice, currency, currency == main);
+                check(&document)?;
+                documents.push(document);
             }
         }
-        Ok(documents)
+        Ok((documents, own))
     }
 
-    /// What an earlier month's invoices billed too little or too much, by customer.
+    /// What an earlier month's invoices billed too little or too much, by customer. A customer for whom that cannot be
+    /// computed is not corrected, and gets the invoice of its own month all the same.
     fn correct(
         &self,
         adjusted: &'a Adjusted,
         usage: &'a Usage,
-        corrections: &mut BTreeMap<&'a str, Vec<(Currency, Correction)>>,
+        corrections: &mut Corrections<'a>,
+        faults: &mut Faults<'a>,
     ) -> Result<()> {
         let mut with_usage: BTreeMap<&'a str, &'a [Group]> = usage.by_user().collect();
         with_usage.retain(|user, _| !UNATTRIBUTED.contains(user));
@@ -133,11 +165,15 @@ impl<'a> Bucket<'a> {
                 continue;
             }
             let groups = with_usage.get(customer).copied();
-            let correction = self.correction(adjusted, customer, usage, groups);
-            let (currency, correction) = correction
-                .with_context(|| format!("the customer `{customer}` cannot be adjusted for {}", adjusted.month))?;
-            if !correction.is_nothing() {
-                corrections.entry(customer).or_default().push((currency, correction));
+            match self.correction(adjusted, customer, usage, groups) {
+                Ok((currency, correction)) if !correction.is_nothing() => {
+                    corrections.entry(customer).or_default().push((currency, correction));
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    let why = format!("cannot be adjusted for {}: {}", adjusted.month, reason(error)?);
+                    faults.entry(customer).or_default().push(why);
+                }
             }
         }
         Ok(())
@@ -151,14 +187,19 @@ impl<'a> Bucket<'a> {
         groups: Option<&[Group]>,
     ) -> Result<(Currency, Correction)> {
         let kept = &adjusted.plan_file.plans;
-        let (plans, lines) = match rate(kept, adjusted.month, customer, usage, groups) {
-            // Those plans have none for this customer on that day: it was given one since, in the file of now.
-            Err(RatingError::NoPlan(_)) if self.plans.currency() == kept.currency() => {
-                (self.plans, rate(self.plans, adjusted.month, customer, usage, groups)?)
+        let (mut plans, mut rated) = (kept, rate(kept, adjusted.month, customer, usage, groups)?);
+        if rated.uncovered.is_some() {
+            // Since then the customer may have been given a plan for those days. What the invoices of a later month
+            // billed by its plan file keeps that price: it comes before the file of now.
+            for since in self.plans_since(adjusted.month).filter(|since| since.currency() == kept.currency()) {
+                let by_those = rate(since, adjusted.month, customer, usage, groups)?;
+                if by_those.uncovered.is_none() {
+                    (plans, rated) = (since, by_those);
+                    break;
+                }
             }
-            lines => (kept, lines?),
-        };
-        let due = Invoice::new(lines, kept.currency())?.totals;
+        }
+        let due = Invoice::new(rated.lines, kept.currency())?.totals;
         let billed = adjusted.billed.get(customer).copied().unwrap_or(Billed::default());
         let corrected = |due, billed| Corrected { month: adjusted.month, due, billed };
         let correction = Correction {
@@ -168,26 +209,85 @@ impl<'a> Bucket<'a> {
         };
         Ok((kept.currency(), correction))
     }
+
+    /// The plans of the final months after one, by month, and those of now.
+    fn plans_since(&self, month: Month) -> impl Iterator<Item = &Plans> {
+        let later = self.adjusted.iter().map(|(adjusted, _)| *adjusted).filter(move |adjusted| adjusted.month > month);
+        later.map(|adjusted| &adjusted.plan_file.plans).chain([self.plans])
+    }
 }
 
-/// The lines of a customer's month; none for one that has no usage and is not listed.
+/// Why a customer cannot be billed.
+///
+/// # Errors
+/// It is no fault of the customer's usage or plan, but of the program, and so concerns everybody.
+fn reason(error: anyhow::Error) -> Result<String> {
+    match error.downcast_ref::<RatingError>() {
+        Some(RatingError::NoMeter(_)) => Err(error),
+        _ => Ok(one_line(&error)),
+    }
+}
+
+/// A customer's month, rated.
+#[derive(Default)]
+struct Rated<'p> {
+    lines: Vec<Line<'p>>,
+    /// Calls that no charge counts, though a plan covers their day.
+    unpriced: Decimal,
+    uncovered: Option<Uncovered>,
+}
+
+/// A customer's calls on days that no plan covers.
+struct Uncovered {
+    requests: Decimal,
+    first: Day,
+    last: Day,
+}
+
+impl fmt::Display for Uncovered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { requests, first, last } = self;
+        let requests = requests.normalize();
+        write!(f, "{requests} {}", if requests == Decimal::ONE { "call" } else { "calls" })?;
+        if first == last { write!(f, " on {first}") } else { write!(f, " from {first} to {last}") }
+    }
+}
+
+/// Rates a customer's month; nothing comes of one that has no usage and is not listed.
 fn rate<'p>(
     plans: &'p Plans,
     month: Month,
     customer: &str,
     usage: &Usage,
     groups: Option<&[Group]>,
-) -> Result<Vec<Line<'p>>, RatingError> {
+) -> Result<Rated<'p>, RatingError> {
+    let mut rated = Rated::default();
     if groups.is_none() && plans.customer(customer).is_none() {
-        return Ok(Vec::new());
+        return Ok(rated);
     }
     let mut customer_month = CustomerMonth::new(plans, customer, month);
-    // Where days are not told apart, all of the month have the same plans.
-    let first = Day::containing(month.start());
+    let (first, last) = (Day::containing(month.start()), Day::containing(month.end()).previous());
     for group in groups.unwrap_or_default() {
         let (method, path) = usage.method_and_path(group);
-        let day = usage.day(group).unwrap_or(first);
-        customer_month.record(day, method, path, |meter| usage.quantity(group, meter))?;
+        // Where days are not told apart, all of the month have the same plans.
+        let day = usage.day(group);
+        let coverage =
+            customer_month.record(day.unwrap_or(first), method, path, |meter| usage.quantity(group, meter))?;
+        match coverage {
+            Coverage::Priced => {}
+            Coverage::Unpriced => rated.unpriced = sum(rated.unpriced, usage.quantity(group, REQUESTS)?)?,
+            Coverage::Uncovered => {
+                let requests = usage.quantity(group, REQUESTS)?;
+                // Groups come by day.
+                let before = rated.uncovered.take();
+                rated.uncovered = Some(Uncovered {
+                    requests: sum(before.as_ref().map_or(Decimal::ZERO, |before| before.requests), requests)?,
+                    first: before.map_or(day.unwrap_or(first), |before| before.first),
+                    last: day.unwrap_or(last),
+                });
+            }
+        }
     }
-    customer_month.lines()
+    rated.lines = customer_month.lines()?;
+    Ok(rated)
 }

@@ -5,12 +5,14 @@ use std::io::Cursor;
 
 use anyhow::{Context, Result};
 use meterlake_core::period::Month;
+use meterlake_core::run::one_line;
 use meterlake_core::store::visible_objects;
 use polars::prelude::{DataFrame, ParquetReader, SerReader};
 use rust_decimal::Decimal;
 
 use crate::exact::sum;
 use crate::export::AMOUNT_SCALE;
+use crate::left_out::NotAdjusted;
 use crate::look::{FinalMonth, KEPT_PLANS, LINE_ITEMS_FOLDER, Work};
 use crate::plan_file::PlanFile;
 use crate::rating::LineKind;
@@ -31,15 +33,16 @@ pub(crate) struct Billed {
     pub(crate) tax: Decimal,
 }
 
-/// Reads the plans of every month that is adjusted, and what the final invoices billed for it.
+/// Reads the plans of every month that is adjusted, and what the final invoices billed for it. A month whose plans are
+/// no plan file by today's rules has no price any more: it is adjusted for nobody, and given beside the others.
 ///
 /// # Errors
-/// A final month's files are gone or cannot be read.
-pub(crate) async fn read(work: &Work<'_>) -> Result<Vec<Adjusted>> {
+/// A final month's files are gone, or its line items cannot be read.
+pub(crate) async fn read(work: &Work<'_>) -> Result<(Vec<Adjusted>, Vec<NotAdjusted>)> {
     let mut by_month: BTreeMap<Month, HashMap<String, Billed>> =
         work.adjusted().map(|one| (one.month, HashMap::new())).collect();
     if by_month.is_empty() {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), Vec::new()));
     }
     for one in &work.finals {
         let folder = one.folder().join(LINE_ITEMS_FOLDER);
@@ -51,20 +54,36 @@ pub(crate) async fn read(work: &Work<'_>) -> Result<Vec<Adjusted>> {
             add(&frame.with_context(read)?, &mut by_month).with_context(read)?;
         }
     }
-    let mut adjusted = Vec::new();
+    let (mut adjusted, mut not_adjusted) = (Vec::new(), Vec::new());
     for (month, billed) in by_month {
         let Some(one) = work.adjusted().find(|one| one.month == month) else { continue };
-        adjusted.push(Adjusted { month, plan_file: kept_plans(work, one).await?, billed });
+        match kept_plans(work, one).await? {
+            Ok(plan_file) => adjusted.push(Adjusted { month, plan_file, billed }),
+            Err(error) => {
+                let why = one_line(&error);
+                tracing::warn!(
+                    month = %work.month,
+                    adjusted = %month,
+                    "the final month {month} is corrected for nobody: the plans that it was made final with cannot be \
+                     read any more: {why}"
+                );
+                not_adjusted.push(NotAdjusted::new(month, &why));
+            }
+        }
     }
-    Ok(adjusted)
+    Ok((adjusted, not_adjusted))
 }
 
-async fn kept_plans(work: &Work<'_>, one: &FinalMonth) -> Result<PlanFile> {
+/// The plans that a month was made final with; or why they are none.
+///
+/// # Errors
+/// They are gone, or the store failed.
+async fn kept_plans(work: &Work<'_>, one: &FinalMonth) -> Result<Result<PlanFile>> {
     let location = one.folder().join(KEPT_PLANS);
     let content = work.lake.store.read(&location).await?;
     let content =
         content.with_context(|| format!("the plans of the final month {} are gone: {location}", one.month))?;
-    PlanFile::parse(&location, content, &work.meters)
+    Ok(PlanFile::parse(&location, content, &work.meters))
 }
 
 fn add(frame: &DataFrame, by_month: &mut BTreeMap<Month, HashMap<String, Billed>>) -> Result<()> {

@@ -115,7 +115,7 @@ pub(crate) fn render(
 
 /// Calls of a month's arrival days that no invoice bills, and what telling took.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Unbilled {
+pub(crate) struct Untimely {
     /// They belong to a month that is not adjusted any more.
     pub(crate) too_late: u64,
     /// They are dated so long after their arrival that the month of their date does not look so far back.
@@ -127,7 +127,7 @@ pub(crate) struct Unbilled {
 ///
 /// # Errors
 /// The engine failed.
-pub(crate) async fn unbilled(work: &Work<'_>, usage: &Draft) -> Result<Unbilled> {
+pub(crate) async fn untimely(work: &Work<'_>, usage: &Draft) -> Result<Untimely> {
     let file = work.lake.sql.query("usage_too_late")?;
     let [next, after_next] = [1, 2].map(|months| work.month.offset(months).first_date().to_string());
     let earliest = work.month.offset(-i32::try_from(work.lake.config.billing.adjust_months)?);
@@ -166,7 +166,7 @@ pub(crate) async fn unbilled(work: &Work<'_>, usage: &Draft) -> Result<Unbilled>
              wrote their time"
         );
     }
-    Ok(Unbilled { too_late, future, scan: rows.scan })
+    Ok(Untimely { too_late, future, scan: rows.scan })
 }
 
 fn statement(work: &Work<'_>, usage: &Draft, file: &SqlFile, sql: String) -> Statement {

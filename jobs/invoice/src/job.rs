@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
+use chrono::{DateTime, Utc};
 use meterlake_core::catalog::Partition;
 use meterlake_core::lake::Lake;
 use meterlake_core::location::Location;
@@ -17,7 +18,7 @@ use crate::accepted::Accepted;
 use crate::args::InvoiceJob;
 use crate::close::{Obstacles, claim, is_unchanged, obstacles, refuse, start_in};
 use crate::export::Summary;
-use crate::extract::{Unbilled, meters, render, unbilled as unbilled_requests, usage_folder};
+use crate::extract::{Untimely, meters, render, untimely, usage_folder};
 use crate::gates;
 use crate::look::{
     DRAFT, FINAL, INVOICES_FOLDER, KEPT_INPUTS, KEPT_PLANS, LINE_ITEMS_FOLDER, STATUS, Work, generation_folder,
@@ -44,6 +45,8 @@ pub struct Options {
     pub accept: Accepted,
     /// Until when a month that cannot be made final yet is reported as waiting.
     pub wait_until: Option<WaitUntil>,
+    /// The time that the run goes by: its event's, or else the clock's.
+    pub now: DateTime<Utc>,
 }
 
 impl Options {
@@ -55,8 +58,8 @@ impl Options {
 /// Makes the invoices of a month, unless the published ones are final or made from the same inputs.
 ///
 /// # Errors
-/// A table or the plan file is missing or wrong, usage cannot be rated, the month cannot be made final yet, or the
-/// engine, store or catalog failed. What was published stays so.
+/// A table or the plan file is missing or wrong, the month cannot be made final yet, or the engine, store or catalog
+/// failed. What was published stays so. A customer whose usage cannot be rated is no error: the report names it.
 pub async fn invoice_month(lake: &Lake, month: Month, options: &Options) -> Result<Report> {
     let started = Instant::now();
     let done = persistently(month, || attempt(lake, month, options)).await;
@@ -167,7 +170,7 @@ async fn stays(work: &Work<'_>, status: Status, published: &Publication, output:
 /// Whether it is early enough for a month to lack what time alone brings.
 fn may_wait(lake: &Lake, month: Month, options: &Options) -> Result<bool> {
     let end = start_in(lake.config.billing.zone()?, month.next());
-    Ok(options.wait_until.is_some_and(|until| until.allows(lake.clock.now(), end)))
+    Ok(options.wait_until.is_some_and(|until| until.allows(options.now, end)))
 }
 
 fn waiting(work: &Work<'_>, what: NotYet) -> Report {
@@ -200,12 +203,13 @@ async fn make_and_publish(
     if !made.summary.has_users && !made.summary.unattributed.is_zero() {
         warn_of_no_user(work, &made.summary);
     }
-    let mut unbilled = Unbilled::default();
+    let mut late_or_early = Untimely::default();
     if options.finalize {
-        unbilled = unbilled_requests(work, usage).await?;
-        made.scan += unbilled.scan;
+        late_or_early = untimely(work, usage).await?;
+        made.scan += late_or_early.scan;
     }
-    let besides = Besides { tally: &found.tally, unbilled, accepted: &found.accepted, forced: &found.forced };
+    let besides =
+        Besides { tally: &found.tally, untimely: late_or_early, accepted: &found.accepted, forced: &found.forced };
     let mut publication = Publication {
         generation: draft.generation.clone(),
         fingerprint: work.fingerprint(options.status(), options.html),
@@ -264,6 +268,9 @@ async fn write(work: &Work<'_>, options: &Options, found: &Found, drafts: (&Draf
     let (draft, _) = drafts;
     if options.customer.is_some() && made.summary.invoices == 0 {
         let customer = options.customer.as_deref().unwrap_or_default();
+        if let Some(one) = made.summary.left_out.named.iter().chain(&made.summary.uncovered_of.named).next() {
+            bail!("the customer `{customer}` has no invoice: it {}", one.why);
+        }
         bail!("the customer `{customer}` has no invoice: it has no usage, no flat price and no adjustment");
     }
     let store = &work.lake.store;
@@ -280,6 +287,7 @@ async fn write(work: &Work<'_>, options: &Options, found: &Found, drafts: (&Draf
         "time_zone": work.lake.config.billing.time_zone,
         "usage_daily": work.days,
         "adjusted": adjusted.collect::<Vec<_>>(),
+        "months_not_adjusted": made.summary.not_adjusted,
         "forced": found.forced,
         "accepted": found.accepted.to_string(),
     });

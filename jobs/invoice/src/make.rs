@@ -49,7 +49,7 @@ struct Extracted {
 /// Makes the invoices of a month in the folder of a draft, from usage that is extracted into that of another.
 ///
 /// # Errors
-/// Usage cannot be extracted, read or rated, or the engine or store failed.
+/// Usage cannot be extracted or read, or the engine or store failed.
 pub(crate) async fn invoices(
     work: &Work<'_>,
     options: &Options,
@@ -60,19 +60,23 @@ pub(crate) async fn invoices(
     let buckets = buckets(work);
     let plans = &work.plan_file.plans;
     let own = extracted(work, work.month, &[plans], options.html, buckets, usage).await?;
-    let mut adjusted = Vec::new();
-    for one in billed::read(work).await? {
-        // The plans of now may have to price what those of then do not cover.
-        let both = [&one.plan_file.plans, plans];
-        let of_month = extracted(work, one.month, &both, false, buckets, usage).await?;
-        adjusted.push((one, of_month));
+    let (months, not_adjusted) = billed::read(work).await?;
+    let mut extracts = Vec::new();
+    for (at, one) in months.iter().enumerate() {
+        // The plans of a later month, or those of now, may have to price what those of then do not cover.
+        let since: Vec<&Plans> = months[at..].iter().map(|one| &one.plan_file.plans).chain([plans]).collect();
+        extracts.push(extracted(work, one.month, &since, false, buckets, usage).await?);
     }
+    let adjusted: Vec<(Adjusted, Extracted)> = months.into_iter().zip(extracts).collect();
     let scan = adjusted.iter().map(|(_, one)| one).chain([&own]).map(|one| one.usage.scan).sum();
     let heading = heading(work, options, tally)?;
     let only = options.customer.clone();
     let shared = Arc::new(Shared { heading, buckets, plans: plans.clone(), own, adjusted, only });
     let extracted_ms = started.elapsed().as_millis();
-    let summary = write(&*work.lake.store, &draft.folder, &shared).await?;
+    let summary = Summary::without(not_adjusted);
+    let summary = write(&*work.lake.store, &draft.folder, &shared, summary).await?;
+    summary.left_out.warn(work.month, "are left out");
+    summary.uncovered_of.warn(work.month, "have calls that no plan covers, which are not billed");
     let duration_ms = started.elapsed().as_millis();
     tracing::debug!(month = %work.month, extracted_ms, duration_ms, "made {} invoices", summary.invoices);
     Ok(Made { summary, scan })
@@ -97,9 +101,10 @@ async fn extracted(
     Ok(Extracted { usage, meters, grain })
 }
 
-async fn write(store: &dyn Store, folder: &Location, shared: &Arc<Shared>) -> Result<Summary> {
+/// Writes all files. `summary` is what there is to say of the month before any invoice is made.
+async fn write(store: &dyn Store, folder: &Location, shared: &Arc<Shared>, summary: Summary) -> Result<Summary> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut exports = Exports::create(store, folder).await?;
+    let mut exports = Exports::create(store, folder, summary).await?;
     let names = shared.buckets.names();
     let chunks = stream::iter(names).map(|name| make_bucket(store, Arc::clone(shared), name)).buffered(threads);
     futures::pin_mut!(chunks);

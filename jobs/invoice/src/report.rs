@@ -11,11 +11,14 @@ use meterlake_core::publish::Publication;
 use meterlake_core::report::Cost;
 use meterlake_core::run::{Job, NotYet};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
 
 use crate::accepted::Accepted;
 use crate::args::InvoiceJob;
 use crate::export::Summary;
-use crate::extract::Unbilled;
+use crate::extract::Untimely;
+use crate::left_out::{self, NotAdjusted, Unbilled};
 use crate::tally::{LINES, Tally, UNREADABLE_OBJECTS, UNREADABLE_VALUES};
 
 /// What was done for a month.
@@ -57,8 +60,21 @@ pub struct Report {
     pub totals: BTreeMap<String, String>,
     /// Calls of the month without a user; nobody pays for them.
     pub unattributed_requests: u64,
-    /// Calls of users who get no invoice, because their plans have no price for any of them.
+    /// Calls that no charge counts, though a plan covers their day: they are free.
     pub unpriced_requests: u64,
+    /// Calls on days that no plan covers: they are billed once one does.
+    pub uncovered_requests: u64,
+    /// Whose these are: the first hundred by id.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub uncovered: Vec<Unbilled>,
+    /// Customers whose month, or whose correction of an earlier one, cannot be computed.
+    pub customers_left_out: u64,
+    /// Who they are, and why: the first hundred by id.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<Unbilled>,
+    /// Earlier months that are corrected for nobody, since their plans cannot be read any more.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub months_not_adjusted: Vec<NotAdjusted>,
     /// Calls that arrived in the month and belong to one so long ago that no invoice bills them; told of a final month.
     pub too_late_requests: u64,
     /// Calls that arrived in the month and are dated so long after it that no invoice bills them; told of a final one.
@@ -96,6 +112,11 @@ const FORCED: &str = "forced";
 const TOTALS: &str = "totals";
 const UNATTRIBUTED_REQUESTS: &str = "unattributed_requests";
 const UNPRICED_REQUESTS: &str = "unpriced_requests";
+const UNCOVERED_REQUESTS: &str = "uncovered_requests";
+const UNCOVERED: &str = "uncovered";
+const CUSTOMERS_LEFT_OUT: &str = "customers_left_out";
+const LEFT_OUT: &str = "left_out";
+const MONTHS_NOT_ADJUSTED: &str = "months_not_adjusted";
 const TOO_LATE_REQUESTS: &str = "too_late_requests";
 const FUTURE_REQUESTS: &str = "future_requests";
 /// The note of what a person accepted.
@@ -104,7 +125,7 @@ pub(crate) const ACCEPTED: &str = "accepted";
 /// What to note with a published month, beside the sums of its invoices.
 pub(crate) struct Besides<'a> {
     pub(crate) tally: &'a Tally,
-    pub(crate) unbilled: Unbilled,
+    pub(crate) untimely: Untimely,
     pub(crate) accepted: &'a Accepted,
     pub(crate) forced: &'a [String],
 }
@@ -112,7 +133,7 @@ pub(crate) struct Besides<'a> {
 /// What to note with a published month.
 pub(crate) fn notes(summary: &Summary, besides: &Besides<'_>) -> BTreeMap<String, String> {
     let totals: Vec<String> = summary.totals.iter().map(|(code, total)| format!("{code}={}", total.text())).collect();
-    let Besides { tally, unbilled, accepted, forced } = besides;
+    let Besides { tally, untimely, accepted, forced } = besides;
     BTreeMap::from([
         ("invoices".to_owned(), summary.invoices.to_string()),
         ("line_items".to_owned(), summary.line_items.to_string()),
@@ -120,8 +141,13 @@ pub(crate) fn notes(summary: &Summary, besides: &Besides<'_>) -> BTreeMap<String
         (TOTALS.to_owned(), totals.join(" ")),
         (UNATTRIBUTED_REQUESTS.to_owned(), summary.unattributed.normalize().to_string()),
         (UNPRICED_REQUESTS.to_owned(), summary.unpriced.normalize().to_string()),
-        (TOO_LATE_REQUESTS.to_owned(), unbilled.too_late.to_string()),
-        (FUTURE_REQUESTS.to_owned(), unbilled.future.to_string()),
+        (UNCOVERED_REQUESTS.to_owned(), summary.uncovered.normalize().to_string()),
+        (UNCOVERED.to_owned(), json!(summary.uncovered_of.named).to_string()),
+        (CUSTOMERS_LEFT_OUT.to_owned(), summary.left_out.customers.to_string()),
+        (LEFT_OUT.to_owned(), json!(summary.left_out.named).to_string()),
+        (MONTHS_NOT_ADJUSTED.to_owned(), json!(summary.not_adjusted).to_string()),
+        (TOO_LATE_REQUESTS.to_owned(), untimely.too_late.to_string()),
+        (FUTURE_REQUESTS.to_owned(), untimely.future.to_string()),
         (LINES.to_owned(), tally.lines.to_string()),
         (Kind::Malformed.note().to_owned(), tally.malformed.to_string()),
         (Kind::Copy.note().to_owned(), tally.copies.to_string()),
@@ -155,6 +181,11 @@ impl Report {
             totals: totals.map(|(code, amount)| (code.to_owned(), amount.to_owned())).collect(),
             unattributed_requests: number(UNATTRIBUTED_REQUESTS),
             unpriced_requests: number(UNPRICED_REQUESTS),
+            uncovered_requests: number(UNCOVERED_REQUESTS),
+            uncovered: list(note(UNCOVERED)),
+            customers_left_out: number(CUSTOMERS_LEFT_OUT),
+            left_out: list(note(LEFT_OUT)),
+            months_not_adjusted: list(note(MONTHS_NOT_ADJUSTED)),
             too_late_requests: number(TOO_LATE_REQUESTS),
             future_requests: number(FUTURE_REQUESTS),
             lines: number(LINES),
@@ -181,6 +212,11 @@ impl Report {
     }
 }
 
+/// A list that was noted as JSON; none where nothing was noted.
+fn list<T: DeserializeOwned>(note: &str) -> Vec<T> {
+    serde_json::from_str(note).unwrap_or_default()
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { period, invoices, line_items, adjustments, unattributed_requests, duration_ms, .. } = self;
@@ -203,7 +239,17 @@ impl fmt::Display for Report {
         )?;
         write!(f, "{}", Cost(self.scan))?;
         if self.unpriced_requests > 0 {
-            write!(f, "; {} calls have no price and no invoice", self.unpriced_requests)?;
+            write!(f, "; {} calls have no price", self.unpriced_requests)?;
+        }
+        if self.uncovered_requests > 0 {
+            write!(f, "; {} calls are on days that no plan covers, and are not billed", self.uncovered_requests)?;
+        }
+        if self.customers_left_out > 0 {
+            let named = left_out::text(&self.left_out, self.customers_left_out);
+            write!(f, "; {} customers are left out: {named}", self.customers_left_out)?;
+        }
+        for one in &self.months_not_adjusted {
+            write!(f, "; the month {} is corrected for nobody: {}", one.month, one.why)?;
         }
         for (count, what) in [
             (self.too_late_requests, "calls came too late to be billed"),

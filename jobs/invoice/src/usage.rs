@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use chrono::{DateTime, TimeDelta};
 use meterlake_core::period::{Day, Period};
 use polars::frame::group_by::{GroupsIndicator, GroupsType};
@@ -54,8 +54,8 @@ pub(crate) struct Usage {
 /// A group: a row that shows what it is, and its sums.
 pub(crate) struct Group {
     row: usize,
-    /// One per meter, as mantissas.
-    sums: Vec<i128>,
+    /// One per meter, as mantissas; `None` where it has more than 38 digits, which only its own customer suffers from.
+    sums: Vec<Option<i128>>,
 }
 
 struct Meter {
@@ -74,7 +74,7 @@ impl Usage {
     /// Reads Parquet files and groups their rows. `meters` are the columns to sum up; NULL counts as nothing.
     ///
     /// # Errors
-    /// A file is no Parquet of the columns that usage_month.sql unloads, or a sum has more than 38 digits.
+    /// A file is no Parquet of the columns that usage_month.sql unloads.
     pub(crate) fn read(files: &[Vec<u8>], meters: &[String], grain: Grain) -> Result<Self> {
         let columns: Vec<String> = std::iter::once(USER.to_owned()).chain(grain.columns(meters)).collect();
         let mut all: Option<DataFrame> = None;
@@ -107,11 +107,11 @@ impl Usage {
         for group in found.iter() {
             groups.push(match group {
                 GroupsIndicator::Idx((first, rows)) => {
-                    Group { row: first as usize, sums: sums(&values, rows.iter().map(|row| *row as usize))? }
+                    Group { row: first as usize, sums: sums(&values, rows.iter().map(|row| *row as usize)) }
                 }
                 GroupsIndicator::Slice([first, length]) => {
                     let rows = first as usize..(first + length) as usize;
-                    Group { row: first as usize, sums: sums(&values, rows)? }
+                    Group { row: first as usize, sums: sums(&values, rows) }
                 }
             });
         }
@@ -170,10 +170,13 @@ impl Usage {
     }
 
     /// A group's quantity of a meter.
+    ///
+    /// # Errors
+    /// The meter was not extracted, or its sum has too many digits.
     pub(crate) fn quantity(&self, group: &Group, meter: &str) -> Result<Decimal, RatingError> {
         let at = self.meters.iter().position(|one| one.name == meter);
         let at = at.ok_or_else(|| RatingError::NoMeter(meter.to_owned()))?;
-        let quantity = Decimal::try_from_i128_with_scale(group.sums[at], self.meters[at].scale);
+        let quantity = Decimal::try_from_i128_with_scale(group.sums[at].ok_or(TooLarge)?, self.meters[at].scale);
         quantity.map_err(|_| TooLarge.into())
     }
 }
@@ -192,18 +195,17 @@ fn column_values(frame: &DataFrame, name: &str) -> Result<(Meter, Values)> {
     Ok((Meter { name: name.to_owned(), scale }, values))
 }
 
-fn sums(values: &[Values], rows: impl Iterator<Item = usize> + Clone) -> Result<Vec<i128>> {
+fn sums(values: &[Values], rows: impl Iterator<Item = usize> + Clone) -> Vec<Option<i128>> {
     let sum = |values: &Values| {
         let mut rows = rows.clone();
-        let sum = match values {
+        match values {
             Values::Whole(values) => {
                 rows.try_fold(0_i128, |sum, row| sum.checked_add(values.get(row).unwrap_or_default().into()))
             }
             Values::Decimal(values) => {
                 rows.try_fold(0_i128, |sum, row| sum.checked_add(values.physical().get(row).unwrap_or_default()))
             }
-        };
-        sum.ok_or_else(|| anyhow!(TooLarge))
+        }
     };
     values.iter().map(sum).collect()
 }

@@ -44,17 +44,20 @@ async fn a_wrong_plan_file_is_reported_with_its_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customer_without_a_plan_is_named() {
+async fn a_customer_without_a_plan_is_named_with_what_would_give_it_one() {
     let lake = TestLake::with_plans(&PLANS.replace("default_plan = 'standard'", "")).await;
     lake.put_usage("2023-01-05", &[used("pro", "2023-01-05", 15), used("-", "2023-01-05", 15)]).await;
     assert_eq!(lake.invoice(&draft("2023-01")).await.totals(), ["pro 52.94"]);
     lake.put_usage("2023-02-05", &[used("stranger", "2023-02-05", 1)]).await;
-    let error = lake.invoice_fails(&draft("2023-02")).await;
-    assert!(
-        error.contains("`stranger`") && error.contains("no plan covers") && error.contains("default_plan"),
-        "{error}"
-    );
-    assert_eq!(lake.number("SELECT count(*) FROM invoices WHERE month = 2").await, 0);
+    let made = lake.invoice(&draft("2023-02")).await;
+    assert_eq!(made.totals(), ["pro 52.92"]);
+    assert_eq!(made.report["uncovered_requests"], 1);
+    // Nothing tells the days of this month apart.
+    let why = "has 1 call from 2023-02-01 to 2023-02-28: no plan covers the customer then: give it one, or set \
+               default_plan";
+    assert_eq!(made.report["uncovered"], json!([{"customer": "stranger", "why": why}]));
+    let error = lake.invoice_fails(&Args { customer: Some("stranger".to_owned()), ..draft("2023-02") }).await;
+    assert!(error.contains("`stranger` has no invoice: it has 1 call") && error.contains("default_plan"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,12 +79,17 @@ async fn tables_that_are_not_there_are_named_with_the_command_that_makes_them() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn usage_of_a_size_that_no_amount_holds_is_refused() {
+async fn usage_of_a_size_that_no_amount_holds_is_left_out_alone() {
     let lake = TestLake::with_plans(&PLANS.replace("'0.005'", "'9999999999999999'")).await;
     let much = u64::MAX / 2;
     lake.put_usage("2023-01-05", &[used("a", "2023-01-05", much), used("a", "2023-01-06", much)]).await;
-    let error = fails(&lake, &draft("2023-01")).await;
-    assert!(error.contains("`a`") && error.contains("too many digits"), "{error}");
+    let made = lake.invoice(&draft("2023-01")).await;
+    assert_eq!((made.totals(), &made.report["customers_left_out"]), (vec!["pro 52.92".to_owned()], &json!(1)));
+    let left_out = made.report["left_out"][0].clone();
+    assert_eq!(left_out["customer"], "a");
+    assert!(left_out["why"].as_str().unwrap().contains("too many digits"), "{left_out}");
+    let error = lake.invoice_fails(&Args { customer: Some("a".to_owned()), ..draft("2023-01") }).await;
+    assert!(error.contains("`a` has no invoice: it cannot be billed for 2023-01"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,6 +22,7 @@ mod invoice_input;
 mod invoices;
 mod kill;
 mod lambda;
+mod left_out;
 mod model;
 mod raw_lines;
 mod repair;

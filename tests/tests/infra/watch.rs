@@ -58,6 +58,7 @@ fn each_alarm_is_on_the_dashboard_and_tells_somebody() {
 fn what_is_not_billed_raises_an_alarm() {
     let watch = watch();
     for (name, metric) in [
+        ("CustomersLeftOut", "customers_left_out"),
         ("MalformedLines", "malformed"),
         ("UnreadableObjects", "unreadable_objects"),
         ("UnreadableValues", "unreadable_values"),

@@ -12,6 +12,8 @@ const NAMESPACE: &str = "meterlake";
 /// What was done: not told of a period of which nothing was done, whose calls were told of before.
 const DONE: [&str; 7] =
     ["rows", "rows_added", "duplicates", "malformed", "unsplit", "unreadable_values", "unreadable_objects"];
+/// What is so, and not what was done: told each time.
+const STATE: [&str; 3] = ["customers_left_out", "scanned_bytes", "duration_ms"];
 const LAG: &str = "lag_seconds";
 
 /// The statuses of such periods.
@@ -39,7 +41,7 @@ fn values(report: &Value) -> Map<String, Value> {
     let is_done = !report["status"].as_str().is_some_and(|status| NOTHING_DONE.contains(&status));
     let done = DONE.into_iter().filter(|_| is_done);
     let number = |key: &str| Some((key.to_owned(), report.get(key).filter(|value| value.is_number())?.clone()));
-    done.chain(["scanned_bytes", "duration_ms"]).filter_map(number).collect()
+    done.chain(STATE).filter_map(number).collect()
 }
 
 fn line(job: &str, report: &Value, values: Map<String, Value>, now: DateTime<Utc>) -> Value {
@@ -120,6 +122,16 @@ mod tests {
         let month =
             json!({"job": "invoice", "period": "2023-01", "status": "already final", "malformed": 2, "duration_ms": 5});
         assert_eq!(super::lines(&[month], false, now())[0].get("malformed"), None);
+    }
+
+    #[test]
+    fn who_is_left_out_is_told_each_time_so_that_an_alarm_ends_when_nobody_is_any_more() {
+        for (status, left_out) in [("draft", 2), ("final", 2), ("already final", 2), ("unchanged", 2), ("draft", 0)] {
+            let report =
+                json!({"job": "invoice", "period": "2023-01", "status": status, "customers_left_out": left_out});
+            let line = lines(&[report], true, now()).remove(0);
+            assert_eq!((&line["job"], &line["customers_left_out"]), (&json!("invoice"), &json!(left_out)), "{status}");
+        }
     }
 
     #[test]

@@ -241,6 +241,14 @@ fn unit(charge: &Charge) -> &'static str {
     }
 }
 
+/// Whether the file can hold every price of an invoice.
+///
+/// # Errors
+/// A price or a cost has too many digits.
+pub(super) fn check(document: &Document<'_>) -> Result<()> {
+    document.lines.iter().try_for_each(|line| pricing(line).map(drop))
+}
+
 /// How a usage or flat line is priced; the others have no price.
 ///
 /// A price and a quantity must give the cost. Where several tiers or a flat price make the amount, the price is the

@@ -17,6 +17,7 @@ use super::summary::{LISTED, Summary};
 use crate::currency::Currency;
 use crate::document::{Document, customer_hash};
 use crate::exact::Exact;
+use crate::left_out::{NotAdjusted, Unbilled};
 use crate::plans::Model;
 use crate::rating::{Line, LineKind, Part};
 use crate::tally::Tally;
@@ -115,6 +116,9 @@ struct IndexView<'a> {
     totals: Vec<String>,
     unattributed: String,
     left_out: LeftOutView,
+    unpriced: String,
+    uncovered: String,
+    unbilled: UnbilledView<'a>,
     calls: String,
     days: Vec<Bar>,
     paths: Vec<Bar>,
@@ -122,6 +126,16 @@ struct IndexView<'a> {
     listed: Vec<ListedView<'a>>,
     /// Whether there are more invoices than are listed.
     is_cut: bool,
+}
+
+/// Who is not billed, or not for all, and why.
+#[derive(Serialize)]
+struct UnbilledView<'a> {
+    left_out: &'a [Unbilled],
+    left_out_count: u64,
+    uncovered: &'a [Unbilled],
+    uncovered_count: u64,
+    not_adjusted: &'a [NotAdjusted],
 }
 
 #[derive(Serialize)]
@@ -208,6 +222,15 @@ pub(super) fn index(summary: &Summary, heading: &Heading) -> Result<Vec<u8>> {
             totals: summary.totals.iter().map(|(code, total)| format!("{} {code}", total.text())).collect(),
             unattributed: grouped(summary.unattributed),
             left_out: left_out(&heading.tally),
+            unpriced: grouped(summary.unpriced),
+            uncovered: grouped(summary.uncovered),
+            unbilled: UnbilledView {
+                left_out: &summary.left_out.named,
+                left_out_count: summary.left_out.customers,
+                uncovered: &summary.uncovered_of.named,
+                uncovered_count: summary.uncovered_of.customers,
+                not_adjusted: &summary.not_adjusted,
+            },
             calls: grouped(summary.days.values().sum()),
             days: day_bars(heading.month, &summary.days),
             paths: bars(paths),
@@ -381,6 +404,19 @@ mod tests {
             assert!(page.contains(said), "{said}: {page}");
         }
         assert!(!page.contains("files of the log"));
+    }
+
+    #[test]
+    fn the_page_of_the_month_says_who_is_left_out_and_why_and_nothing_where_nobody_is() {
+        let page = |summary: &Summary| String::from_utf8(index(summary, &heading()).unwrap()).unwrap();
+        let mut summary = Summary::default();
+        assert!(!page(&summary).contains("Left out") && !page(&summary).contains("no plan covers"));
+        summary.left_out.add("<b>", "cannot be billed for 2023-01: a < b");
+        summary.uncovered = Decimal::ONE;
+        summary.uncovered_of.add("gone", "has 1 call on 2023-01-20");
+        let page = page(&summary);
+        assert!(page.contains("<td>&lt;b&gt;</td><td>cannot be billed for 2023-01: a &lt; b</td>"), "{page}");
+        assert!(page.contains("<td>gone</td><td>has 1 call on 2023-01-20</td>"), "{page}");
     }
 
     #[test]

@@ -20,6 +20,7 @@ use meterlake_core::period::Month;
 use meterlake_core::store::{ObjectWriter, Store};
 
 use crate::bill::Billing;
+use crate::document::Document;
 use crate::look::{INVOICES_FOLDER, LINE_ITEMS_FOLDER};
 use crate::plans::UNATTRIBUTED;
 use crate::tally::Tally;
@@ -79,10 +80,20 @@ const TEXTS: [(&str, Header); 4] = [
 /// The Parquet files, and the folders of the tables that read them.
 const PARQUET: [(&str, &str); 2] = [("invoices.parquet", INVOICES_FOLDER), ("line_items.parquet", LINE_ITEMS_FOLDER)];
 
+/// Whether every file can hold an invoice. One that fails here is left out before anything of it is written, so that
+/// [`encode`] does not fail for all others.
+///
+/// # Errors
+/// A number has too many digits for the tables' columns or for FOCUS.
+pub(crate) fn check(document: &Document<'_>) -> Result<()> {
+    parquet::check(document)?;
+    focus::check(document)
+}
+
 /// Encodes the invoices of a bucket.
 ///
 /// # Errors
-/// An amount has too many digits for the tables' columns, or a page cannot be made.
+/// A sum has too many digits, or a page cannot be made.
 pub(crate) fn encode(heading: &Heading, billing: &Billing<'_>, usage: &Usage) -> Result<Chunk> {
     let mut invoices = csv::Rows::new();
     let mut line_items = csv::Rows::new();
@@ -90,9 +101,8 @@ pub(crate) fn encode(heading: &Heading, billing: &Billing<'_>, usage: &Usage) ->
     let mut lines = Vec::new();
     let mut tables = parquet::Builder::default();
     let mut pages = Vec::new();
-    let (unattributed, unpriced) = (billing.unattributed, billing.unpriced);
     let has_users = usage.by_user().any(|(user, _)| !UNATTRIBUTED.contains(&user));
-    let mut summary = Summary { unattributed, unpriced, has_users, ..Summary::default() };
+    let mut summary = Summary { has_users, ..Summary::of(billing) };
     let days = if heading.html { summary.add_usage(usage, &billing.documents)? } else { BTreeMap::new() };
     for document in &billing.documents {
         invoices.invoice(document, heading.status)?;
@@ -121,11 +131,11 @@ pub(crate) struct Exports<'a> {
 }
 
 impl<'a> Exports<'a> {
-    /// Begins all files in a new folder.
+    /// Begins all files in a new folder. The invoices are added to `summary`.
     ///
     /// # Errors
     /// The store failed.
-    pub(crate) async fn create(store: &'a dyn Store, folder: &'a Location) -> Result<Self> {
+    pub(crate) async fn create(store: &'a dyn Store, folder: &'a Location, summary: Summary) -> Result<Self> {
         let mut texts = Vec::new();
         for (name, header) in TEXTS {
             let mut file = store.create(&folder.join(name)).await?;
@@ -137,7 +147,7 @@ impl<'a> Exports<'a> {
             ParquetFile::create(store, &invoices, &parquet::invoices_schema()).await?,
             ParquetFile::create(store, &line_items, &parquet::line_items_schema()).await?,
         ];
-        Ok(Self { store, folder, texts, parquet, summary: Summary::default() })
+        Ok(Self { store, folder, texts, parquet, summary })
     }
 
     /// Writes a chunk behind those before it.

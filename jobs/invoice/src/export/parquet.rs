@@ -148,6 +148,21 @@ fn column(name: &'static str, cells: Cells) -> Result<Column> {
     })
 }
 
+/// Whether the tables can hold every number of an invoice.
+///
+/// # Errors
+/// One has too many digits.
+pub(super) fn check(document: &Document<'_>) -> Result<(), TooLarge> {
+    let totals = [document.totals.subtotal, document.totals.tax, document.totals.total];
+    for amount in totals.into_iter().chain(document.lines.iter().map(|line| line.amount)) {
+        mantissa(amount, AMOUNT_SCALE)?;
+    }
+    for quantity in document.lines.iter().filter_map(|line| line.quantity) {
+        mantissa(quantity, QUANTITY_SCALE)?;
+    }
+    Ok(())
+}
+
 /// A number as a whole number of units of its last decimal.
 fn mantissa(number: Decimal, scale: u32) -> Result<i128, TooLarge> {
     let number = number.normalize();

@@ -7,10 +7,12 @@ use meterlake_core::period::Day;
 use rust_decimal::Decimal;
 
 use super::html;
+use crate::bill::Billing;
 use crate::currency::Currency;
 use crate::document::Document;
 use crate::exact::sum;
 use crate::extract::REQUESTS;
+use crate::left_out::{Listing, NotAdjusted};
 use crate::plans::UNATTRIBUTED;
 use crate::rating::LineKind;
 use crate::usage::Usage;
@@ -32,8 +34,15 @@ pub(crate) struct Summary {
     pub(crate) unattributed: Decimal,
     /// Whether any call has a user.
     pub(crate) has_users: bool,
-    /// Calls of users who get no invoice, as their plans price none of them.
+    /// Calls that no charge counts, though a plan covers their day.
     pub(crate) unpriced: Decimal,
+    /// Calls on days that no plan covers, and whose they are.
+    pub(crate) uncovered: Decimal,
+    pub(crate) uncovered_of: Listing,
+    /// Who gets no invoice, or no correction of an earlier month, because it cannot be computed.
+    pub(crate) left_out: Listing,
+    /// The earlier months that nobody is corrected for.
+    pub(crate) not_adjusted: Vec<NotAdjusted>,
     /// Calls a day; only where pages are made.
     pub(super) days: BTreeMap<Day, Decimal>,
     /// Calls a path; only where pages are made.
@@ -70,6 +79,23 @@ impl Total {
 }
 
 impl Summary {
+    /// Of no invoice yet; months that are corrected for nobody are known before any is made.
+    pub(crate) fn without(not_adjusted: Vec<NotAdjusted>) -> Self {
+        Self { not_adjusted, ..Self::default() }
+    }
+
+    /// What a bucket does not bill; its invoices are yet to be added.
+    pub(super) fn of(billing: &Billing<'_>) -> Self {
+        Self {
+            unattributed: billing.unattributed,
+            unpriced: billing.unpriced,
+            uncovered: billing.uncovered,
+            uncovered_of: billing.uncovered_of.clone(),
+            left_out: billing.left_out.clone(),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn add(&mut self, document: &Document<'_>) -> Result<()> {
         self.invoices += 1;
         self.line_items += document.lines.len() as u64;
@@ -98,7 +124,8 @@ impl Summary {
             let mut days = BTreeMap::new();
             let mut all = Decimal::ZERO;
             for group in groups {
-                let requests = usage.quantity(group, REQUESTS)?;
+                // A number of calls that cannot be is in no chart, as it is on no invoice.
+                let Ok(requests) = usage.quantity(group, REQUESTS) else { continue };
                 let (method, path) = usage.method_and_path(group);
                 if let Some(day) = usage.day(group) {
                     add(&mut days, day, requests)?;
@@ -132,6 +159,10 @@ impl Summary {
         self.unattributed = sum(self.unattributed, other.unattributed)?;
         self.unpriced = sum(self.unpriced, other.unpriced)?;
         self.has_users |= other.has_users;
+        self.uncovered = sum(self.uncovered, other.uncovered)?;
+        self.uncovered_of.merge(other.uncovered_of);
+        self.left_out.merge(other.left_out);
+        self.not_adjusted.extend(other.not_adjusted);
         other.totals.into_values().try_for_each(|total| self.add_total(total))?;
         other.days.into_iter().try_for_each(|(day, requests)| add(&mut self.days, day, requests))?;
         other.paths.into_iter().try_for_each(|(path, requests)| add(&mut self.paths, path, requests))?;

@@ -98,6 +98,25 @@ impl Plans {
         join_neighbours(periods)
     }
 
+    /// Why no plan covers a customer on some day, and what to write into the plan file so that one does.
+    #[must_use]
+    pub fn why_uncovered(&self, customer: &str) -> String {
+        if self.customer(customer).is_some_and(|customer| !customer.plans.is_empty()) {
+            return "the customer has plans of its own, and none for then: give it one".to_owned();
+        }
+        let Some(default) = &self.default_plan else {
+            return "no plan covers the customer then: give it one, or set default_plan".to_owned();
+        };
+        match self.versions(default).first() {
+            Some(first) => format!(
+                "the default plan `{default}` covers days from {} on: let it begin earlier, or give the customer a \
+                 plan for then",
+                first.effective_from
+            ),
+            None => format!("the default plan `{default}` has no version"),
+        }
+    }
+
     /// Whether the plan versions of anybody change on a day inside the month, so that its days must be told apart.
     #[must_use]
     pub fn change_within(&self, month: Month) -> bool {

@@ -21,11 +21,10 @@ mod price;
 mod total;
 
 pub use line::{Corrected, Line, LineKind, rate};
-pub use month::CustomerMonth;
+pub use month::{Coverage, CustomerMonth};
 pub use price::{Part, Price};
 pub use total::{Correction, Invoice, Totals, discount};
 
-use meterlake_core::period::Day;
 use rust_decimal::Decimal;
 
 use crate::exact::TooLarge;
@@ -42,9 +41,6 @@ pub enum RatingError {
     /// A charge prices a meter that was not extracted.
     #[error("the meter `{0}` was not extracted: this is a fault of the program")]
     NoMeter(String),
-    /// There is usage on a day that no plan covers.
-    #[error("no plan covers {0}: give the customer a plan for that day, or set default_plan")]
-    NoPlan(Day),
     /// What happened, and with which charge.
     #[error("the charge `{charge}` of the plan `{plan}`: {cause}")]
     Charge {

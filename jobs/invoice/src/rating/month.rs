@@ -9,6 +9,17 @@ use crate::currency::Currency;
 use crate::exact::sum;
 use crate::plans::{PlanPeriod, Plans, Terms};
 
+/// Whether a row of usage has a price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coverage {
+    /// A charge counts it.
+    Priced,
+    /// A plan covers its day, but no charge of it counts the row.
+    Unpriced,
+    /// No plan covers its day.
+    Uncovered,
+}
+
 /// A customer's month: the plan versions that cover it and what was used on their days.
 ///
 /// Where two plans or versions share a month, each is rated by itself: its own tiers on the usage of its days, its flat
@@ -40,24 +51,31 @@ impl<'p> CustomerMonth<'p> {
 
     /// Counts a row of usage towards every charge that covers it. `meter` gives the row's quantity of a meter.
     ///
+    /// A row on a day without a plan counts towards nothing: it is the caller's to tell of it. A charge without a meter
+    /// covers no row, because its price is owed for the days and not for what was used on them.
+    ///
     /// # Errors
-    /// No plan covers the day, or a quantity has too many digits.
+    /// A quantity has too many digits.
     pub fn record(
         &mut self,
         day: Day,
         method: &str,
         path: &str,
         meter: impl Fn(&str) -> Result<Decimal, RatingError>,
-    ) -> Result<(), RatingError> {
-        let at = self.periods.iter().position(|period| period.covers(day)).ok_or(RatingError::NoPlan(day))?;
+    ) -> Result<Coverage, RatingError> {
+        let Some(at) = self.periods.iter().position(|period| period.covers(day)) else {
+            return Ok(Coverage::Uncovered);
+        };
+        let mut coverage = Coverage::Unpriced;
         for (charge, quantity) in self.periods[at].version.charges.iter().zip(&mut self.quantities[at]) {
             if let Some(name) = &charge.meter
                 && charge.covers(method, path)
             {
                 *quantity = sum(*quantity, meter(name)?)?;
+                coverage = Coverage::Priced;
             }
         }
-        Ok(())
+        Ok(coverage)
     }
 
     /// The month's lines, without tax and without those that say nothing. None: there is nothing to bill.

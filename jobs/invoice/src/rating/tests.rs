@@ -211,9 +211,40 @@ fn what_cannot_be_rated_says_why() {
         "the charge `x` of the plan `a`: the quantity -1 is negative: a meter must count up"
     );
     assert!(month("79228162514264337593543950335").unwrap_err().contains("too many digits"));
+}
+
+#[test]
+fn a_row_on_a_day_without_a_plan_counts_towards_nothing_and_stops_nothing() {
+    let plans = plans(
+        "USD",
+        "[[plans.charges]]\nid = 'x'\nmeter = 'requests'\nmodel = 'per_unit'\nunit = 1\n\
+         [[customers]]\nid = 'gone'\nplans = [{ plan = 'a', to = 2023-04-19 }]",
+    );
+    let mut month = CustomerMonth::new(&plans, "gone", "2023-04".parse().unwrap());
+    let mut record = |day: &str| month.record(day.parse().unwrap(), "GET", "/", |_| Ok(number("3"))).unwrap();
+    assert_eq!([record("2023-04-19"), record("2023-04-20")], [Coverage::Priced, Coverage::Uncovered]);
+    let lines = month.lines().unwrap();
+    assert_eq!((lines.len(), lines[0].quantity), (1, Some(number("3"))));
+    // The first version of the plan begins later.
     let mut early = CustomerMonth::new(&plans, "u", "2022-12".parse().unwrap());
-    let error = early.record("2022-12-31".parse().unwrap(), "GET", "/", |_| Ok(Decimal::ONE)).unwrap_err();
-    assert_eq!(error, RatingError::NoPlan("2022-12-31".parse().unwrap()));
+    let coverage = early.record("2022-12-31".parse().unwrap(), "GET", "/", |_| Ok(Decimal::ONE)).unwrap();
+    assert_eq!((coverage, early.lines().unwrap().len()), (Coverage::Uncovered, 0));
+}
+
+#[test]
+fn a_row_that_no_charge_counts_has_no_price_and_a_flat_price_counts_none() {
+    let reads = "[[plans.charges]]\nid = 'r'\nmeter = 'requests'\nmethods = ['GET']\nmodel = 'per_unit'\nunit = 1\n";
+    let flat = "[[plans.charges]]\nid = 'base'\nmodel = 'flat'\nprice = 5\n";
+    let bytes = "[[plans.charges]]\nid = 'bytes'\nmeter = 'response_bytes'\nmodel = 'per_unit'\nunit = 1\n";
+    let coverage = |charges: &str, method: &str| {
+        let plans = plans("USD", charges);
+        let mut month = CustomerMonth::new(&plans, "u", "2023-04".parse().unwrap());
+        month.record("2023-04-01".parse().unwrap(), method, "/", |_| Ok(Decimal::ZERO)).unwrap()
+    };
+    assert_eq!([coverage(reads, "GET"), coverage(reads, "get")], [Coverage::Priced, Coverage::Unpriced]);
+    assert_eq!(coverage(flat, "GET"), Coverage::Unpriced);
+    assert_eq!(coverage(&format!("{flat}{reads}"), "POST"), Coverage::Unpriced);
+    assert_eq!(coverage(&format!("{reads}{bytes}"), "POST"), Coverage::Priced);
 }
 
 #[test]
