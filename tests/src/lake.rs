@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
-use chrono::Utc;
 use meterlake_core::catalog::{Partition, PartitionFilter};
 use meterlake_core::config::Config;
 use meterlake_core::engine::{Outcome, Statement};
@@ -58,7 +57,7 @@ pub fn range(from: Hour, to: Hour) -> MergeArgs {
 /// The job's.
 pub async fn run<J: Job>(lake: &Lake, args: &J::Args) -> Result<Vec<Value>> {
     let mut output = Output::keep();
-    J::run(lake, args, &Context { now: Utc::now(), dry_run: false, deadline: None }, &mut output).await?;
+    J::run(lake, args, &Context { now: lake.clock.now(), dry_run: false, deadline: None }, &mut output).await?;
     Ok(output.into_kept())
 }
 
