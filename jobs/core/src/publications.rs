@@ -145,24 +145,19 @@ pub async fn heads_since<P: Period>(lake: &Lake, table: &TableLayout, first: Opt
     Ok(heads.filter(|(_, head)| head.number > 0).collect())
 }
 
-/// The partitions of a table that show nothing which a job published: registered under another spelling of a period (`1` beside
-/// `01`), of a period that has no entry, pointing elsewhere, or of no period at all. A query of a person counts them, no job's does.
-/// `owner` is the table whose log says what is published: the same one, or the one that it follows.
+/// The partitions of a table of which no job published anything: registered under another spelling of a period (`1` beside `01`),
+/// of a period that publishes nothing, or of no period at all. A query of a person counts them, no job's does. One that only points
+/// elsewhere is put right by the look. `owner` is the table whose logs say what is published: the same one, or the one that it
+/// follows.
 ///
 /// # Errors
 /// As for [`head`].
 pub async fn strangers<P: Period>(lake: &Lake, owner: &TableLayout, table: &TableLayout) -> Result<Vec<Partition>> {
-    // The look puts right what is behind, so what differs after it is none of ours.
-    let heads: BTreeMap<P, Head> = heads_since(lake, owner, None).await?.into_iter().collect();
+    // First the catalog, then the logs: what is published meanwhile is not taken for a stranger.
     let partitions = lake.catalog.partitions(&table.name, &PartitionFilter::default()).await?;
-    let is_ours = |partition: &Partition| {
-        let period =
-            period_of_values::<P>(&partition.values).filter(|period| period_values(*period) == partition.values);
-        let published = period.and_then(|period| heads.get(&period)?.partition.as_ref());
-        // A table that follows another may be behind for a while.
-        published.is_some_and(|published| owner != table || published.location == partition.location)
-    };
-    Ok(partitions.into_iter().filter(|partition| !is_ours(partition)).collect())
+    let heads = heads_since(lake, owner, None).await?.into_iter().filter(|(_, head)| head.partition.is_some());
+    let published: BTreeSet<Vec<String>> = heads.map(|(period, _): (P, Head)| period_values(period)).collect();
+    Ok(partitions.into_iter().filter(|partition| !published.contains(&partition.values)).collect())
 }
 
 /// What each period published at a time, of those that had published something, and whether it is what is published now.

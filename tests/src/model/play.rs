@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
 use meterlake_aggregate::{AggregateJob, Args as AggregateArgs};
+use meterlake_core::beginning::Beginning;
 use meterlake_core::clock::Clock;
 use meterlake_core::day_inputs::DayInputs;
 use meterlake_core::lake::Lake;
@@ -90,6 +91,9 @@ pub async fn live(home: &impl Home, seed: u64) {
     let begin: DateTime<Utc> = BEGIN.parse().expect("a time");
     let clock = Clock::at(begin);
     let (watcher, _) = home.lake(&clock, seed, Fate::default());
+    if chance.random() {
+        assert!(Beginning::default().move_to(&watcher, first_hour()).await.expect("a lake"));
+    }
     let mut arrivals = Arrivals::default();
     let mut asleep: Vec<(JoinHandle<()>, Arc<Process>)> = Vec::new();
     while clock.now() < begin + TimeDelta::hours(HOURS) {

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use meterlake_core::period::Hour;
 use meterlake_loadgen::{Options, write_files};
-use meterlake_tests::lake::{TestLake, counts, hour};
+use meterlake_merge::Args;
+use meterlake_tests::calls::{calls, many_calls};
+use meterlake_tests::lake::{TestLake, counts, hour, one};
 use meterlake_tests::programs::{Ran, program};
 use meterlake_tests::tree::copy_tree;
 
@@ -82,7 +84,7 @@ async fn a_killed_run_that_is_run_again_gives_the_same_and_leaves_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_killed_write_leaves_in_a_published_generation_is_vacuumed() {
     let lake = TestLake::new().await;
-    lake.put(the_hour(), "a", meterlake_tests::calls::calls(&["1"]));
+    lake.put(the_hour(), "a", calls(&["1"]));
     lake.merge_hour(the_hour()).await;
     // A run that is killed while it renews the list of inputs leaves this.
     let generation = lake.published().await[0].location.to_path().unwrap();
@@ -90,6 +92,49 @@ async fn what_a_killed_write_leaves_in_a_published_generation_is_vacuumed() {
     sleep(Duration::from_millis(10));
     lake.assert_no_stray("after a killed write").await;
     assert_eq!(lake.calls().await, 1);
+}
+
+/// Stops a process where it is, or lets it go on.
+#[cfg(unix)]
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// A run that is stopped at any moment, while others publish and vacuum what it has written, publishes nothing when it goes on.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_slept_publishes_nothing() {
+    const PUBLICATIONS: u32 = 12;
+    let lake = TestLake::new().await;
+    lake.put(the_hour(), "a", many_calls(4000));
+    let started = Instant::now();
+    finish(start(&lake)).reports();
+    let duration = started.elapsed();
+    let mut slept = 0;
+    for attempt in 0..5 {
+        // So that the run has something to do.
+        lake.put(the_hour(), &format!("late-{attempt}"), calls(&[&format!("late-{attempt}")]));
+        let mut child = start(&lake);
+        sleep(duration * (attempt + 1) / 6);
+        signal(&child, "STOP");
+        let is_over = child.try_wait().unwrap().is_some();
+        for _ in 0..PUBLICATIONS {
+            lake.merge(&Args { force: true, lookback: Some(0), ..one(the_hour()) }).await;
+        }
+        lake.vacuum().await;
+        let published = lake.published().await;
+        signal(&child, "CONT");
+        let status = finish(child).reports()[0]["status"].clone();
+        if !is_over {
+            slept += 1;
+            assert_eq!(status, "unchanged", "stopped at {} sixths", attempt + 1);
+            assert_eq!(lake.published().await, published);
+        }
+        assert_eq!(lake.calls().await, 4001 + u64::from(attempt));
+        lake.assert_no_stray("after a run that slept").await;
+    }
+    assert!(slept >= 3, "only {slept} runs were stopped");
 }
 
 #[cfg(unix)]
@@ -111,8 +156,7 @@ async fn a_run_that_is_asked_to_stop_says_so_in_a_line_and_is_gone_on_with() {
         // It is in the middle of its work when it has reported a first hour.
         let mut first = [0];
         child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
-        let sent = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
+        self::signal(&child, signal);
         let ran = finish(child);
         let error = ran.error(1);
         assert!(error.contains("stopped by") && error.contains("run it again to go on"), "{error}");

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use chrono::TimeDelta;
 use meterlake_aggregate::{AggregateJob, Args as AggregateArgs};
+use meterlake_core::beginning::Beginning;
 use meterlake_core::clock::Clock;
 use meterlake_core::lake::Lake;
 use meterlake_core::period::{Hour, Period};
@@ -158,4 +160,29 @@ async fn a_night_takes_hardly_more_calls_on_a_lake_of_a_year_than_on_one_of_four
     }
     assert_eq!(counted[0][..3], counted[1][..3], "{counted:?}");
     assert!(counted[1].iter().zip([160, 1_200, 40, 80]).all(|(calls, most)| *calls <= most), "{counted:?}");
+}
+
+/// Twenty days in which nothing ran: one run finds all of it, and each hour takes a call for each of its objects and a few more.
+#[tokio::test]
+async fn after_an_outage_an_hour_takes_a_few_calls_beside_those_for_its_objects() {
+    const OBJECTS: u64 = 36;
+    let memory = Memory::new();
+    let (home, clock) = (InMemory(&memory, memory.world()), Clock::at("2023-12-01T00:20:00Z".parse().unwrap()));
+    let (lake, _) = home.lake(&clock, 0, Fate::default());
+    let first = Hour::containing(clock.now());
+    assert!(Beginning::default().move_to(&lake, first).await.unwrap());
+    for hour in Hour::range(first, first.offset(479)) {
+        for object in 0..OBJECTS {
+            let folder = lake.layout.raw.folder_of(hour);
+            let line = calls(&[&format!("{hour} {object}")]);
+            lake.store.write(&folder.join(&object.to_string()), line.as_bytes()).await.unwrap();
+        }
+    }
+    clock.move_to(first.offset(480).start() + TimeDelta::minutes(10));
+    let calls = calls_of::<MergeJob>(&home, &clock, &MergeArgs::default()).await;
+    let hours: Vec<Hour> = Hour::range(first, first.offset(479)).collect();
+    let heads = publications::heads(&lake, &lake.layout.merged, &hours).await.unwrap();
+    assert!(heads.iter().all(|head| head.publication().is_some_and(|published| published.number("rows") == OBJECTS)));
+    let an_hour = calls / 480;
+    assert!(an_hour <= OBJECTS + 40, "{an_hour} calls an hour");
 }
