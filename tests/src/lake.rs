@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
+use chrono::Utc;
 use meterlake_core::catalog::{Partition, PartitionFilter};
 use meterlake_core::config::Config;
 use meterlake_core::engine::{Outcome, Statement};
@@ -59,6 +60,12 @@ pub async fn run<J: Job>(lake: &Lake, args: &J::Args) -> Result<Vec<Value>> {
     let mut output = Output::keep();
     J::run(lake, args, &Context { now: lake.clock.now(), dry_run: false, deadline: None }, &mut output).await?;
     Ok(output.into_kept())
+}
+
+/// What a job knows of a run of now.
+#[must_use]
+pub fn context(dry_run: bool) -> Context {
+    Context { now: Utc::now(), dry_run, deadline: None }
 }
 
 /// Makes the tables of a lake that has no beginning: a test puts files of any time into it.
@@ -163,7 +170,7 @@ impl TestLake {
 
     /// Runs `repair` for all hours.
     pub async fn repair(&self, args: &RepairArgs) -> Repaired {
-        meterlake_repair::run(&self.lake, None, args, false).await.expect("a repair that succeeds")
+        meterlake_repair::run(&self.lake, None, args, &context(false)).await.expect("a repair that succeeds")
     }
 
     /// Deletes all that is superseded or orphaned, however young.
@@ -171,7 +178,7 @@ impl TestLake {
         let mut lake = self.lake.clone();
         lake.config.vacuum_after = Duration::ZERO;
         let args = RepairArgs { vacuum: true, ..RepairArgs::default() };
-        meterlake_repair::run(&lake, None, &args, false).await.expect("a vacuum that succeeds");
+        meterlake_repair::run(&lake, None, &args, &context(false)).await.expect("a vacuum that succeeds");
     }
 
     /// Runs a query.

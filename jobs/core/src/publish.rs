@@ -1,9 +1,11 @@
 //! What is noted of a generation when it is published, and which generations are deleted.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use chrono::{DateTime, SecondsFormat, Utc};
+use futures::future::ready;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +30,8 @@ pub(crate) const MARK: &str = "meterlake.mark";
 
 /// Periods that are vacuumed side by side.
 const AT_ONCE: usize = 8;
+/// What deleting the generations of a period may take.
+const ENOUGH_FOR_A_PERIOD: Duration = Duration::from_secs(20);
 
 /// What is noted with a generation when it is published.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,16 +152,30 @@ pub async fn vacuum_staging(lake: &Lake) -> Result<Vacuumed> {
     Ok(vacuumed)
 }
 
-/// Vacuums every period of a table, the newest first; what the partitions of the tables `also` point at stays as well.
+/// Vacuums every period of a table, the newest first; what the partitions of the tables `also` point at stays as well. Where the
+/// deadline is near, the older periods are left to the next run.
 ///
 /// # Errors
 /// The store or the catalog failed.
-pub async fn vacuum_table<P: Period>(lake: &Lake, table: &TableLayout, also: &[&TableLayout]) -> Result<Vacuumed> {
+pub async fn vacuum_table<P: Period>(
+    lake: &Lake,
+    table: &TableLayout,
+    also: &[&TableLayout],
+    deadline: Option<Instant>,
+) -> Result<Vacuumed> {
     // What killed runs left half-written of what others published.
     lake.store.sweep(&table.folder, lake.config.vacuum_after).await?;
     let heads: BTreeMap<P, Head> = publications::heads_since(lake, table, None).await?.into_iter().collect();
     let generations: BTreeMap<P, Vec<Location>> = generations(lake, table).await?;
-    let vacuumed = stream::iter(generations.into_iter().rev()).map(|(period, generations)| {
+    let has_time = || deadline.is_none_or(|deadline| Instant::now() + ENOUGH_FOR_A_PERIOD < deadline);
+    let in_time = stream::iter(generations.into_iter().rev()).take_while(|(period, _)| {
+        let has_time = has_time();
+        if !has_time {
+            tracing::warn!(table = %table.name, %period, "there is no time to vacuum what is older; the next run does");
+        }
+        ready(has_time)
+    });
+    let vacuumed = in_time.map(|(period, generations)| {
         // Where a run publishes meanwhile, its entry comes first, and nothing is deleted.
         let head = heads.get(&period).cloned().unwrap_or_default();
         async move {

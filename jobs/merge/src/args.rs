@@ -106,7 +106,8 @@ async fn look_back(
     let mut failures = Vec::new();
     // The other half of the time is kept for the hours that were asked for.
     let mut pace = Pace::of_half(context);
-    let ordinary = lookback.unwrap_or(OUTAGE).min(lake.config.merge.lookback);
+    let usual = lake.config.merge.lookback;
+    let ordinary = lookback.map_or(usual, |hours| hours.min(usual));
     let back = |hours: u32| {
         let earliest = first.offset(-i32::try_from(hours).unwrap_or(i32::MAX));
         beginning.first.map_or(earliest, |begins| earliest.max(begins))
@@ -119,7 +120,7 @@ async fn look_back(
     let mut heads = publications::heads(lake, &lake.layout.merged, &hours).await?;
     // After an outage of days, each run goes on with what is left of them.
     if lookback.is_none() && is_begun(hours[0]) && heads[0].partition.is_none() {
-        hours = since(back(OUTAGE));
+        hours = since(back(OUTAGE).min(earliest));
         heads = publications::heads(lake, &lake.layout.merged, &hours).await?;
     }
     for at in 1..hours.len() {

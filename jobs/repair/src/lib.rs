@@ -4,9 +4,11 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Instant;
 
 use anyhow::{Result, bail};
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use meterlake_core::beginning::Beginning;
 use meterlake_core::catalog::{Partition, PartitionFilter, required_table};
@@ -123,7 +125,7 @@ impl Job for RepairJob {
         if context.dry_run && args.msck {
             output.plan("repair would first run", &msck(lake).map(|statement| statement.sql))?;
         }
-        let report = run(lake, range, args, context.dry_run).await?;
+        let report = run(lake, range, args, context).await?;
         output.report(&report)?;
         let uncounted = [
             (report.unmerged, "hours have raw files that no published hour counts: merge the hours named above"),
@@ -151,7 +153,8 @@ impl Job for RepairJob {
 ///
 /// # Errors
 /// A table does not exist, or the store or catalog failed; running it again goes on where it stopped.
-pub async fn run(lake: &Lake, range: Option<(Hour, Hour)>, args: &Args, dry_run: bool) -> Result<Report> {
+pub async fn run(lake: &Lake, range: Option<(Hour, Hour)>, args: &Args, context: &Context) -> Result<Report> {
+    let dry_run = context.dry_run;
     let layout = &lake.layout;
     for table in layout.tables() {
         required_table(&*lake.catalog, &table.name).await?;
@@ -177,8 +180,8 @@ pub async fn run(lake: &Lake, range: Option<(Hour, Hour)>, args: &Args, dry_run:
     let strangers = strangers(lake, dry_run).await?;
     let followed = follow(lake, &merged_hours(lake, range).await?, dry_run).await?;
     let hours = found.hours.iter().copied().filter(|hour| !before.contains(hour)).collect();
-    let unmerged = if args.full { unmerged(lake, hours).await? } else { Vec::new() };
-    let vacuumed = if args.vacuum && !dry_run { vacuum(lake).await? } else { Vacuumed::default() };
+    let unmerged = if args.full { unmerged(lake, hours, context.now).await? } else { Vec::new() };
+    let vacuumed = if args.vacuum && !dry_run { vacuum(lake, context.deadline).await? } else { Vacuumed::default() };
     // Both tables lie over the same folders; an hour that was wrong in one of them is mended, whatever it was in the other.
     let added: BTreeSet<Hour> = found.added.iter().chain(&lines.added).copied().collect();
     Ok(Report {
@@ -239,9 +242,9 @@ async fn strangers(lake: &Lake, dry_run: bool) -> Result<usize> {
 
 /// Those of some hours that have raw files which their published generation does not name, and each named in the log. The
 /// hours that `merge` looks back at anyhow are left out.
-async fn unmerged(lake: &Lake, hours: Vec<Hour>) -> Result<Vec<Hour>> {
+async fn unmerged(lake: &Lake, hours: Vec<Hour>, now: DateTime<Utc>) -> Result<Vec<Hour>> {
     let lookback = i32::try_from(lake.config.merge.lookback).unwrap_or(i32::MAX);
-    let last = Hour::last_complete(lake.clock.now()).offset(-lookback).previous();
+    let last = Hour::last_complete(now).offset(-lookback).previous();
     let hours: Vec<Hour> = hours.into_iter().filter(|hour| *hour <= last).collect();
     let heads = publications::heads(lake, &lake.layout.merged, &hours).await?;
     let looks = hours.into_iter().zip(heads).map(|(hour, head)| async move {
@@ -279,11 +282,11 @@ async fn merged_hours(lake: &Lake, range: Option<(Hour, Hour)>) -> Result<Vec<Ho
 }
 
 /// Vacuums the whole lake.
-async fn vacuum(lake: &Lake) -> Result<Vacuumed> {
+async fn vacuum(lake: &Lake, deadline: Option<Instant>) -> Result<Vacuumed> {
     let staging = vacuum_staging(lake).await?;
-    let merged = vacuum_table::<Hour>(lake, &lake.layout.merged, &[]).await?;
-    let daily = vacuum_table::<Day>(lake, &lake.layout.usage_daily, &[]).await?;
-    let monthly = vacuum_table::<Month>(lake, &lake.layout.invoices, &[&lake.layout.line_items]).await?;
+    let merged = vacuum_table::<Hour>(lake, &lake.layout.merged, &[], deadline).await?;
+    let daily = vacuum_table::<Day>(lake, &lake.layout.usage_daily, &[], deadline).await?;
+    let monthly = vacuum_table::<Month>(lake, &lake.layout.invoices, &[&lake.layout.line_items], deadline).await?;
     let generations = merged.generations + daily.generations + monthly.generations;
     Ok(Vacuumed { generations, staging_tables: staging.staging_tables })
 }

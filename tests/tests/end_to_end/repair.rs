@@ -5,7 +5,7 @@ use std::fs;
 use meterlake_core::period::{Hour, Period};
 use meterlake_repair::{Args, Report};
 use meterlake_tests::calls::calls;
-use meterlake_tests::lake::{TestLake, hour};
+use meterlake_tests::lake::{TestLake, context, hour};
 use meterlake_tests::programs::run;
 use serde_json::Value;
 
@@ -142,7 +142,7 @@ async fn a_dry_run_says_what_is_wrong_and_changes_nothing() {
     lake.execute("MSCK REPAIR TABLE restapi_access_log_json").await;
     lake.put(hour("2023-02-01T01"), "a", calls(&["7"]));
     let before = partitions(&lake).await;
-    let report = meterlake_repair::run(&lake.lake, None, &full(), true).await.unwrap();
+    let report = meterlake_repair::run(&lake.lake, None, &full(), &context(true)).await.unwrap();
     assert_eq!((numbers(&report), partitions(&lake).await), ([3, 1, 0, 2, 0], before));
 }
 
@@ -151,7 +151,8 @@ async fn two_repairs_at_once_agree() {
     let lake = two_hours().await;
     lake.execute("MSCK REPAIR TABLE restapi_access_log_json").await;
     let args = full();
-    let again = || meterlake_repair::run(&lake.lake, None, &args, false);
+    let context = context(false);
+    let again = || meterlake_repair::run(&lake.lake, None, &args, &context);
     let (one, two) = tokio::join!(again(), again());
     one.and(two).unwrap();
     assert_eq!((partitions(&lake).await, lake.number(COUNT).await), (RIGHT.map(str::to_owned).to_vec(), 6));

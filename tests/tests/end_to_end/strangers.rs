@@ -10,7 +10,7 @@ use meterlake_core::layout::TableLayout;
 use meterlake_merge::Args;
 use meterlake_repair::Args as RepairArgs;
 use meterlake_tests::calls::calls;
-use meterlake_tests::lake::{TestLake, hour, one, run};
+use meterlake_tests::lake::{TestLake, context, hour, one, run};
 use serde_json::Value;
 
 const HOUR: &str = "2023-01-31T06";
@@ -81,7 +81,7 @@ async fn what_no_job_published_is_read_by_none_and_removed_by_repair() {
     assert_eq!(lake.merge_hour(hour(HOUR).next()).await["rows"], 1, "1 is a copy of the hour before");
     assert_eq!(aggregate(&lake).await["requests"], 2);
 
-    let dry = meterlake_repair::run(&lake.lake, None, &RepairArgs::default(), true).await.unwrap();
+    let dry = meterlake_repair::run(&lake.lake, None, &RepairArgs::default(), &context(true)).await.unwrap();
     let report = lake.repair(&RepairArgs::default()).await;
     assert_eq!((dry.strangers, report.strangers), (7, 7));
     assert_eq!(lake.repair(&RepairArgs::default()).await.strangers, 0);

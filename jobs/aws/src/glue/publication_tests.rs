@@ -196,12 +196,12 @@ async fn a_run_that_slept_through_a_vacuum_publishes_nothing() {
 
         let mut vacuuming = lake.clone();
         vacuuming.config.vacuum_after = Duration::ZERO;
-        assert_eq!(vacuum_table::<Hour>(&vacuuming, &table, &[]).await.unwrap().generations, 1);
+        assert_eq!(vacuum_table::<Hour>(&vacuuming, &table, &[], None).await.unwrap().generations, 1);
         assert!(slot.publish(&publication, &folder).await.unwrap().is_none(), "its folder is gone");
         let after = publications::head(&lake, &table, hour).await.unwrap();
         assert_eq!((after.partition, after.number), (before.partition, before.number + 1));
         // Where there is nothing to delete, no entry is written.
-        vacuum_table::<Hour>(&vacuuming, &table, &[]).await.unwrap();
+        vacuum_table::<Hour>(&vacuuming, &table, &[], None).await.unwrap();
         assert_eq!(publications::head(&lake, &table, hour).await.unwrap().number, before.number + 1);
         lake = fixture.lake(false);
     }
