@@ -188,12 +188,13 @@ impl<'a> Bucket<'a> {
     ) -> Result<(Currency, Correction)> {
         let kept = &adjusted.plan_file.plans;
         let (mut plans, mut rated) = (kept, rate(kept, adjusted.month, customer, usage, groups));
-        if rated.as_ref().map_or(true, |rated| rated.uncovered.is_some()) {
+        let is_whole = |rated: &Result<Rated<'_>, RatingError>| rated.as_ref().is_ok_and(|it| it.uncovered.is_none());
+        if !is_whole(&rated) {
             // Since then the customer may have been given a plan for those days, or a price that can be computed. What
             // the invoices of a later month billed by its plan file keeps that price: it comes before the file of now.
             for since in self.plans_since(adjusted.month).filter(|since| since.currency() == kept.currency()) {
                 let by_those = rate(since, adjusted.month, customer, usage, groups);
-                if by_those.as_ref().is_ok_and(|rated| rated.uncovered.is_none()) {
+                if is_whole(&by_those) {
                     (plans, rated) = (since, by_those);
                     break;
                 }
