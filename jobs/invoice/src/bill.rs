@@ -187,19 +187,20 @@ impl<'a> Bucket<'a> {
         groups: Option<&[Group]>,
     ) -> Result<(Currency, Correction)> {
         let kept = &adjusted.plan_file.plans;
-        let (mut plans, mut rated) = (kept, rate(kept, adjusted.month, customer, usage, groups)?);
-        if rated.uncovered.is_some() {
-            // Since then the customer may have been given a plan for those days. What the invoices of a later month
-            // billed by its plan file keeps that price: it comes before the file of now.
+        let (mut plans, mut rated) = (kept, rate(kept, adjusted.month, customer, usage, groups));
+        let is_whole = |rated: &Result<Rated<'_>, RatingError>| rated.as_ref().is_ok_and(|it| it.uncovered.is_none());
+        if !is_whole(&rated) {
+            // Since then the customer may have been given a plan for those days, or a price that can be computed. What
+            // the invoices of a later month billed by its plan file keeps that price: it comes before the file of now.
             for since in self.plans_since(adjusted.month).filter(|since| since.currency() == kept.currency()) {
-                let by_those = rate(since, adjusted.month, customer, usage, groups)?;
-                if by_those.uncovered.is_none() {
+                let by_those = rate(since, adjusted.month, customer, usage, groups);
+                if is_whole(&by_those) {
                     (plans, rated) = (since, by_those);
                     break;
                 }
             }
         }
-        let due = Invoice::new(rated.lines, kept.currency())?.totals;
+        let due = Invoice::new(rated?.lines, kept.currency())?.totals;
         let billed = adjusted.billed.get(customer).copied().unwrap_or(Billed::default());
         let corrected = |due, billed| Corrected { month: adjusted.month, due, billed };
         let correction = Correction {

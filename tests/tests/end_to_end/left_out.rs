@@ -149,6 +149,19 @@ async fn a_meter_that_went_backwards_keeps_only_its_customer_from_being_billed()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_price_that_no_amount_holds_is_mended_in_the_plan_file_and_the_next_month_bills_by_it() {
+    let lake = TestLake::with_plans(&BYTES.replace("0.01", "9999999999999999")).await;
+    put_bytes(&lake, "2023-01-05", &[("big", 10_000_000_000_000), ("ok", 3)]).await;
+    lake.fill("2023-01").await;
+    let made = lake.invoice(&finalize("2023-01")).await;
+    assert_eq!((made.status(), made.totals()), ("final", vec!["ok 29999999999999997.00".to_owned()]));
+    assert_eq!(made.report["left_out"][0]["customer"], "big");
+    lake.set_plans(BYTES);
+    // Whoever was billed keeps the price of then.
+    assert_eq!(lake.invoice(&draft("2023-02")).await.lines(), ["big adjustment  2023-01  100000000000.00"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_report_names_a_hundred_of_those_left_out_and_the_line_three() {
     let lake = TestLake::with_plans(BYTES).await;
     let users: Vec<String> = (0..120).map(|number| format!("user-{number:03}")).collect();
