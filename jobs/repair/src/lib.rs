@@ -8,7 +8,6 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use meterlake_core::beginning::Beginning;
 use meterlake_core::catalog::{Partition, PartitionFilter, required_table};
@@ -180,7 +179,7 @@ pub async fn run(lake: &Lake, range: Option<(Hour, Hour)>, args: &Args, context:
     let strangers = strangers(lake, dry_run).await?;
     let followed = follow(lake, &merged_hours(lake, range).await?, dry_run).await?;
     let hours = found.hours.iter().copied().filter(|hour| !before.contains(hour)).collect();
-    let unmerged = if args.full { unmerged(lake, hours, context.now).await? } else { Vec::new() };
+    let unmerged = if args.full { unmerged(lake, hours, context).await? } else { Vec::new() };
     let vacuumed = if args.vacuum && !dry_run { vacuum(lake, context.deadline).await? } else { Vacuumed::default() };
     // Both tables lie over the same folders; an hour that was wrong in one of them is mended, whatever it was in the other.
     let added: BTreeSet<Hour> = found.added.iter().chain(&lines.added).copied().collect();
@@ -242,9 +241,9 @@ async fn strangers(lake: &Lake, dry_run: bool) -> Result<usize> {
 
 /// Those of some hours that have raw files which their published generation does not name, and each named in the log. The
 /// hours that `merge` looks back at anyhow are left out.
-async fn unmerged(lake: &Lake, hours: Vec<Hour>, now: DateTime<Utc>) -> Result<Vec<Hour>> {
+async fn unmerged(lake: &Lake, hours: Vec<Hour>, context: &Context) -> Result<Vec<Hour>> {
     let lookback = i32::try_from(lake.config.merge.lookback).unwrap_or(i32::MAX);
-    let last = Hour::last_complete(now).offset(-lookback).previous();
+    let last = Hour::last_complete(context.now).offset(-lookback).previous();
     let hours: Vec<Hour> = hours.into_iter().filter(|hour| *hour <= last).collect();
     let heads = publications::heads(lake, &lake.layout.merged, &hours).await?;
     let looks = hours.into_iter().zip(heads).map(|(hour, head)| async move {
