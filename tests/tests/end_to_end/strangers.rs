@@ -7,6 +7,7 @@ use meterlake_aggregate::{AggregateJob, Args as AggregateArgs};
 use meterlake_core::catalog::{Partition, PartitionFilter};
 use meterlake_core::generation::Generation;
 use meterlake_core::layout::TableLayout;
+use meterlake_core::period::{Day, Period};
 use meterlake_merge::Args;
 use meterlake_repair::Args as RepairArgs;
 use meterlake_tests::calls::calls;
@@ -99,7 +100,7 @@ async fn a_generation_that_is_gone_is_made_again() {
     assert_eq!(lake.calls().await, 1);
 
     // One file of it is enough.
-    let day = "2023-01-31".parse::<meterlake_core::period::Day>().unwrap();
+    let day = "2023-01-31".parse::<Day>().unwrap();
     aggregate(&lake).await;
     let published = lake.lake.layout.usage_daily.folder_of(day).to_path().unwrap();
     let newest = fs::read_dir(&published).unwrap().map(|entry| entry.unwrap().path());
