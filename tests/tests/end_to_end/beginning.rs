@@ -146,7 +146,7 @@ impl Unattended<'_> {
 }
 
 fn has_late_call(hour: &Hour) -> bool {
-    hour.number() % 5 == 0
+    hour.number().is_multiple_of(5)
 }
 
 impl Scene for Unattended<'_> {
