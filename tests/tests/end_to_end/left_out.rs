@@ -199,7 +199,7 @@ async fn a_kept_plan_file_that_cannot_be_read_stops_only_the_corrections_of_its_
     assert!(not_adjusted[0]["why"].as_str().unwrap().contains("is a float"), "{not_adjusted}");
     assert!(made.text("_inputs.json").contains("is a float"));
 
-    fs::write(&kept, [0xFF]).unwrap();
+    fs::write(&kept, [0xFF_u8]).unwrap();
     let made = lake.invoice(&Args { no_html: false, ..finalize("2023-02") }).await;
     assert_eq!((made.status(), made.totals()), ("final", vec!["a 0.30".to_owned()]));
     for report in [&made.report, &lake.invoice(&finalize("2023-02")).await.report] {
