@@ -28,7 +28,7 @@ fn the_list_that_is_built_in_is_sound_and_has_all_jobs() {
         ["merge", "repair", "aggregate", "invoice-draft", "invoice-final", "vacuum", "merge-late", "repair-full",]
     );
     assert_eq!(schedules.jobs().len(), JOBS.len());
-    assert_eq!(schedules.entries[4].args, *json!({"finalize": true}).as_object().unwrap());
+    assert_eq!(schedules.entries[4].args, *json!({"finalize": true, "wait_until": "+9d"}).as_object().unwrap());
     assert_eq!(schedules.entries[5].flags(), ["--vacuum"]);
     assert_eq!(schedules.entries[6].flags(), ["--lookback=960"]);
 }
