@@ -242,6 +242,10 @@ fn rewrite_expr(expr: Expr) -> Result<Expr> {
             }
             None => Expr::IsNull(value),
         },
+        // Of a literal it is part of the number.
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } if !matches!(*expr, Expr::Value(_) | Expr::Interval(_)) => {
+            call("negate", vec![*expr])
+        }
         Expr::AtTimeZone { timestamp, time_zone } => call("at_timezone", vec![*timestamp, *time_zone]),
         Expr::Extract { field, expr, .. } => call(&field.to_string().to_lowercase(), vec![*expr]),
         Expr::Position { expr, r#in } => call("strpos", vec![*r#in, *expr]),

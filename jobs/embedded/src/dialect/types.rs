@@ -108,7 +108,9 @@ pub(super) fn rewrite_literal(literal: &TypedString) -> Result<Expr> {
         DataType::Timestamp(..) => return Ok(timestamp_literal(value)),
         DataType::Decimal(ExactNumberInfo::None) => {
             let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
-            let digits = whole.bytes().filter(u8::is_ascii_digit).count() + fraction.len();
+            // Zeros in front do not count.
+            let whole = whole.trim_start_matches(['+', '-', '0', ' ']);
+            let digits = (whole.bytes().filter(u8::is_ascii_digit).count() + fraction.len()).max(1);
             DataType::Decimal(ExactNumberInfo::PrecisionAndScale(digits as u64, fraction.len() as i64))
         }
         other => {
