@@ -11,13 +11,12 @@ use datafusion::sql::sqlparser::ast::{
 pub(super) fn rewrite_type(data_type: &mut DataType) -> Result<()> {
     match data_type {
         DataType::Timestamp(digits, zone) => {
-            // Arrow keeps seconds, thousandths, millionths and billionths; Trino's default is thousandths.
-            *digits = Some(match digits.unwrap_or(3) {
-                0 => 0,
-                1..=3 => 3,
-                4..=6 => 6,
-                _ => 9,
-            });
+            // Arrow keeps seconds, thousandths, millionths and billionths.
+            if !matches!(digits, None | Some(0 | 3 | 6 | 9)) {
+                bail!("the embedded engine has timestamp(0), (3), (6) and (9), not ({})", digits.unwrap_or(3));
+            }
+            // Trino's default is thousandths.
+            *digits = Some(digits.unwrap_or(3));
             if *zone == TimezoneInfo::WithoutTimeZone {
                 *zone = TimezoneInfo::None;
             }
@@ -29,6 +28,10 @@ pub(super) fn rewrite_type(data_type: &mut DataType) -> Result<()> {
                 both => both,
             };
         }
+        DataType::Char(_) | DataType::Character(_) => {
+            bail!("the embedded engine has no char(n), which pads with blanks: write varchar")
+        }
+        DataType::Text | DataType::String(_) => bail!("Unknown type: {data_type}: write varchar"),
         DataType::Varbinary(_) => *data_type = DataType::Bytea,
         DataType::Array(ArrayElemTypeDef::AngleBracket(item)) => rewrite_type(item)?,
         DataType::Struct(fields, _) => fields.iter_mut().try_for_each(|field| rewrite_type(&mut field.field_type))?,
