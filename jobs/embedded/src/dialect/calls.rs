@@ -60,10 +60,10 @@ fn rule(name: &str) -> Option<Rule> {
         "localtimestamp" => Code(|_| Ok(cast(call("now", vec![]), DataType::Timestamp(Some(3), TimezoneInfo::None)))),
         "now" | "current_timestamp" => Code(now),
         // Arrays
-        "contains" => Name("array_has"),
         "array_sort" => Code(array_sort),
         "slice" => Code(slice),
-        "sequence" => Name("generate_series"),
+        "array_remove" => Name("array_remove_all"),
+        "repeat" => Name("array_repeat"),
         "transform" => Name("array_transform"),
         "filter" => Name("array_filter"),
         "any_match" => Name("array_any_match"),

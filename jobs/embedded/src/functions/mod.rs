@@ -23,6 +23,7 @@ mod numbers;
 mod regexp;
 mod row;
 mod row_json;
+mod sequence;
 mod sha1;
 mod sized;
 mod sum;
@@ -62,6 +63,7 @@ pub(crate) fn register(ctx: &SessionContext) -> Result<()> {
         numbers::functions(),
         regexp::functions(),
         row::functions(),
+        sequence::functions(),
         sized::functions(),
         trim::functions(),
         text::functions(),
