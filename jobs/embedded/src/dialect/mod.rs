@@ -20,7 +20,7 @@ mod calls;
 mod errors;
 mod grammar;
 mod names;
-mod patterns;
+pub(crate) mod patterns;
 mod rewriter;
 mod types;
 pub(crate) mod unnest;
