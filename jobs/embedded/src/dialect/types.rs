@@ -57,7 +57,8 @@ pub(super) fn rewrite_cast(kind: CastKind, value: Expr, mut data_type: DataType)
             let items = if **item == DataType::JSON { "json_to_json_array" } else { "json_to_array" };
             call(items, vec![value])
         }
-        (_, true) => call("json_to_varchar", vec![value]),
+        (DataType::Varchar(_), true) => call("json_to_varchar", vec![value]),
+        (_, true) => call("json_to_scalar", vec![value]),
         _ => value,
     };
     let length = match &data_type {
