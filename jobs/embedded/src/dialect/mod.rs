@@ -12,7 +12,6 @@
 //! - `approx_percentile` interpolates.
 //! - A double is written in its shortest form: 1e23 is `1.0E23` here and `9.999999999999999E22` on Trino.
 //! - `$` in a pattern is the end of the text, and in Trino also stands before a line end that is the last character.
-//! - The difference of two dates is a number of days, not an interval.
 
 mod attempt;
 mod build;

@@ -31,7 +31,7 @@ impl VisitorMut for Rewriter {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
         order_by_names(query);
-        ControlFlow::Continue(())
+        flow(refuse_counted_sets(&query.body))
     }
 
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
@@ -257,6 +257,9 @@ fn backslashed(pattern: &str, escape: Option<char>) -> String {
 }
 
 fn rewrite_expr(expr: Expr) -> Result<Expr> {
+    if let Expr::BinaryOp { op, .. } = &expr {
+        refuse_foreign(op)?;
+    }
     Ok(match expr {
         Expr::Function(function) => rewrite_call(function)?,
         Expr::CompoundFieldAccess { root, access_chain } => subscripted(*root, access_chain)?,
