@@ -109,7 +109,7 @@ pub(super) fn rewrite_literal(literal: &TypedString) -> Result<Expr> {
     };
     let data_type = match &literal.data_type {
         DataType::JSON => return Ok(call("json_parse", vec![text(value)])),
-        DataType::Timestamp(..) => return Ok(timestamp_literal(value)),
+        DataType::Timestamp(..) => return timestamp_literal(value),
         DataType::Decimal(ExactNumberInfo::None) => {
             let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
             // Zeros in front do not count.
@@ -127,20 +127,21 @@ pub(super) fn rewrite_literal(literal: &TypedString) -> Result<Expr> {
 }
 
 /// A timestamp has the precision that it is written with, three digits at least, and the zone that it is written with.
-fn timestamp_literal(value: &str) -> Expr {
+fn timestamp_literal(value: &str) -> Result<Expr> {
     let clock = value.find(' ').map_or(value.len(), |space| space + 1);
     let zone = value[clock..].find(|c: char| !(c.is_ascii_digit() || matches!(c, ':' | '.')));
     let (local, zone) = value.split_at(zone.map_or(value.len(), |at| clock + at));
     let digits = match local.split_once('.').map_or(0, |(_, fraction)| fraction.trim_end().len()) {
         0..=3 => 3,
         4..=6 => 6,
-        _ => 9,
+        7..=9 => 9,
+        more => bail!("the embedded engine keeps nine digits of a second, not {more}: {value}"),
     };
     let timestamp = cast(text(local.trim_end()), DataType::Timestamp(Some(digits), TimezoneInfo::None));
-    match zone.trim() {
+    Ok(match zone.trim() {
         "" => timestamp,
         zone => call("with_timezone", vec![timestamp, text(zone)]),
-    }
+    })
 }
 
 /// `1e3` is a double in Trino, where DataFusion reads a decimal.

@@ -46,6 +46,8 @@ pub(super) enum Gives {
     ListOfArgument,
     /// The type of the first argument, a decimal's without its scale.
     Whole,
+    /// The type of the first argument, one digit of a decimal.
+    Sign,
 }
 
 /// The code of a function: its arguments, all of the same length but those of [`Takes::Type`], to its result.
@@ -198,6 +200,10 @@ impl ScalarUDFImpl for Function {
                 Some(DataType::Decimal128(precision, scale)) => {
                     DataType::Decimal128(super::numbers::whole_digits(*precision, *scale), 0)
                 }
+                other => other.cloned().unwrap_or(DataType::Null),
+            },
+            Gives::Sign => match args.first() {
+                Some(DataType::Decimal128(..)) => DataType::Decimal128(1, 0),
                 other => other.cloned().unwrap_or(DataType::Null),
             },
             Gives::Argument(i) => args.get(i).cloned().unwrap_or(DataType::Null),
