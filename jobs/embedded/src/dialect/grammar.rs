@@ -108,7 +108,14 @@ fn read_numbers(tokens: &mut [TokenWithSpan], sql: &str) -> Result<()> {
                 "line {}: {number} has letters behind it: write a number with the digits 0 to 9, and a blank behind it",
                 start.line
             ),
-            Token::Number(number, _) => number.retain(|c| c != '_'),
+            Token::Number(number, _) => {
+                number.retain(|c| c != '_');
+                // The least bigint is read with its sign.
+                let is_whole = number.bytes().all(|byte| byte.is_ascii_digit());
+                if is_whole && number.parse::<u64>().map_or(true, |number| number > 1 << 63) {
+                    bail!("line {}: Invalid numeric literal: {number}", start.line);
+                }
+            }
             // sqlparser reads `0x1F` as the bytes `X'1F'`.
             Token::HexStringLiteral(digits) if char_at(sql, start.line, start.column) == Some('0') => {
                 let number = i64::from_str_radix(&digits.replace('_', ""), 16);
@@ -229,6 +236,13 @@ mod tests {
             let error = parse(sql).unwrap_err().to_string();
             assert!(error.contains("write a number with the digits 0 to 9"), "{sql}: {error}");
         }
+    }
+
+    #[test]
+    fn a_number_that_is_no_bigint_is_refused() {
+        assert!(parse("SELECT -9223372036854775808").is_ok());
+        let error = parse("SELECT 9223372036854775809").unwrap_err().to_string();
+        assert_eq!(error, "line 1: Invalid numeric literal: 9223372036854775809");
     }
 
     #[test]

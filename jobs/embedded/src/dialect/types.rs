@@ -31,6 +31,7 @@ pub(super) fn rewrite_type(data_type: &mut DataType) -> Result<()> {
         DataType::Char(_) | DataType::Character(_) => {
             bail!("the embedded engine has no char(n), which pads with blanks: write varchar")
         }
+        DataType::Numeric(_) => bail!("Unknown type: {data_type}: write decimal"),
         DataType::Text | DataType::String(_) => bail!("Unknown type: {data_type}: write varchar"),
         DataType::Varbinary(_) => *data_type = DataType::Bytea,
         DataType::Array(ArrayElemTypeDef::AngleBracket(item)) => rewrite_type(item)?,

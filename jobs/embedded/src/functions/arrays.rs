@@ -21,6 +21,7 @@ pub(super) fn functions() -> Family {
     vec![
         typed("subscript", subscript_types, |args| subscripts(args, false)),
         typed("try_subscript", subscript_types, |args| subscripts(args, true)),
+        typed("element_at", subscript_types, element_at),
         typed("contains", contains_types, contains),
         typed("array_max", item_types, |args| extremes(args, Ordering::Greater)),
         typed("array_min", item_types, |args| extremes(args, Ordering::Less)),
@@ -96,6 +97,24 @@ fn subscripts(args: &[ArrayRef], lenient: bool) -> Result<ArrayRef> {
         }
     };
     Ok(take(values, &found, None)?)
+}
+
+/// As a subscript, but NULL where there is nothing, and counted from the end where the index is negative.
+fn element_at(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let [of, by] = args else { return internal_err!("element_at takes two arguments") };
+    let Some(list) = of.as_list_opt::<i32>() else { return subscripts(args, true) };
+    let indices = ints(args, 1)?;
+    let found = places(of, by, false, |row| {
+        let (items, index) = (span(list.value_offsets(), row), indices.value(row));
+        let Ok(distance) = usize::try_from(index.unsigned_abs()) else { return Ok(None) };
+        match index {
+            0 => Err(exec_datafusion_err!("SQL array indices start at 1")),
+            _ if distance > items.len() => Ok(None),
+            1.. => Ok(Some(items.start + distance - 1)),
+            _ => Ok(Some(items.end - distance)),
+        }
+    })?;
+    Ok(take(list.values(), &found, None)?)
 }
 
 /// Where each row's value is; none where an argument is NULL.
@@ -321,6 +340,16 @@ mod tests {
                 "{subscript}"
             );
         }
+    }
+
+    #[test]
+    fn an_element_of_an_array_or_a_map() {
+        assert_eq!(answer("SELECT element_at(ARRAY[10, 20, 30], 2)"), "20");
+        assert_eq!(answer("SELECT element_at(ARRAY[10, 20, 30], -1)"), "30");
+        assert_eq!(answer("SELECT element_at(ARRAY[10], 2) IS NULL AND element_at(ARRAY[10], -2) IS NULL"), "true");
+        assert_eq!(answer("SELECT element_at(ARRAY[10], 0)"), "SQL array indices start at 1");
+        assert_eq!(answer("SELECT element_at(MAP(ARRAY['a', 'b'], ARRAY[1, 2]), 'b')"), "2");
+        assert_eq!(answer("SELECT element_at(MAP(ARRAY['a'], ARRAY[1]), 'z') IS NULL"), "true");
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub(super) fn functions() -> Family {
         function("from_unixtime", &[Takes::Number], Gives::Timestamp, from_unixtime),
         function("ceil", &[Takes::Number], Gives::Whole, |args| whole(args, f64::ceil, |x, one| -(-x).div_euclid(one))),
         function("floor", &[Takes::Number], Gives::Whole, |args| whole(args, f64::floor, i128::div_euclid)),
+        function("truncate_whole", &[Takes::Number], Gives::Whole, |args| whole(args, f64::trunc, |x, one| x / one)),
         function("sign", &[Takes::Number], Gives::Sign, sign),
     ]
 }

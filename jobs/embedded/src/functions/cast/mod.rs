@@ -46,6 +46,10 @@ impl FunctionRewrite for TrinoCasts {
         if matches!(from, DataType::Interval(_) | DataType::Duration(_)) && is_text(&to) {
             return plan_err!("the embedded engine cannot cast an interval to varchar: write date_diff");
         }
+        let is_binary = matches!(from, DataType::Binary | DataType::LargeBinary | DataType::BinaryView);
+        if is_binary && is_text(&to) {
+            return plan_err!("Cannot cast varbinary to varchar: write from_utf8(x)");
+        }
         // Where an item of an array cannot be cast, the whole array is NULL.
         let is_list_tried = lenient && matches!((&from, &to), (DataType::List(_), DataType::List(_)));
         if !is_list_tried && !differs(&from, &to) {
