@@ -103,6 +103,7 @@ fn read_numbers(tokens: &mut [TokenWithSpan], sql: &str) -> Result<()> {
     for at in 0..tokens.len() {
         let start = tokens[at].span.start;
         let is_word_next = matches!(tokens.get(at + 1), Some(next) if matches!(next.token, Token::Word(_)));
+        let is_negative = at > 0 && tokens[at - 1].token == Token::Minus;
         match &mut tokens[at].token {
             Token::Number(number, _) if is_word_next => bail!(
                 "line {}: {number} has letters behind it: write a number with the digits 0 to 9, and a blank behind it",
@@ -110,9 +111,10 @@ fn read_numbers(tokens: &mut [TokenWithSpan], sql: &str) -> Result<()> {
             ),
             Token::Number(number, _) => {
                 number.retain(|c| c != '_');
-                // The least bigint is read with its sign.
                 let is_whole = number.bytes().all(|byte| byte.is_ascii_digit());
-                if is_whole && number.parse::<u64>().map_or(true, |number| number > 1 << 63) {
+                // The least bigint is read with its sign.
+                let most = i64::MAX as u64 + u64::from(is_negative);
+                if is_whole && number.parse().map_or(true, |number: u64| number > most) {
                     bail!("line {}: Invalid numeric literal: {number}", start.line);
                 }
             }
@@ -241,8 +243,8 @@ mod tests {
     #[test]
     fn a_number_that_is_no_bigint_is_refused() {
         assert!(parse("SELECT -9223372036854775808").is_ok());
-        let error = parse("SELECT 9223372036854775809").unwrap_err().to_string();
-        assert_eq!(error, "line 1: Invalid numeric literal: 9223372036854775809");
+        let error = parse("SELECT 9223372036854775808").unwrap_err().to_string();
+        assert_eq!(error, "line 1: Invalid numeric literal: 9223372036854775808");
     }
 
     #[test]
