@@ -1,6 +1,6 @@
 //! Values as text, as Athena prints them.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float32Type, Float64Type, TimeUnit};
@@ -44,6 +44,9 @@ impl<'a> Printer<'a> {
     fn new(array: &'a ArrayRef) -> Result<Self> {
         let kind = match array.data_type() {
             DataType::Null => Kind::Null,
+            DataType::Interval(_) | DataType::Duration(_) => {
+                bail!("the embedded engine does not print intervals: add them to a time, or write date_diff")
+            }
             DataType::Float64 => Kind::Double,
             DataType::Float32 => Kind::Float,
             DataType::Binary | DataType::LargeBinary | DataType::BinaryView => {

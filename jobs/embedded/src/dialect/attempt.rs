@@ -27,7 +27,7 @@ fn soften(expr: &mut Expr) -> ControlFlow<String> {
         Expr::Function(function) => {
             let name = function.name.to_string();
             match name.as_str() {
-                "json_parse" | "json_to_row" | "date_parse" | "from_iso8601_timestamp" => {
+                "json_parse" | "json_to_row" | "date_parse" | "from_iso8601_timestamp" | "subscript" => {
                     function.name = Ident::new(format!("try_{name}")).into();
                 }
                 "decode" | "from_iso8601_date" | "json_to_array" | "json_to_json_array" => {

@@ -31,7 +31,7 @@ fn rule(name: &str) -> Option<Rule> {
         "greatest" | "least" => Code(null_if_any_null),
         // Numbers
         "ceiling" => Name("ceil"),
-        "truncate" => Name("trunc"),
+        "truncate" => Code(truncate),
         "mod" => Code(|function| pair(function).map(|(a, b)| operator(a, BinaryOperator::Modulo, b))),
         "pow" | "power" => Code(power),
         "rand" => Name("random"),
@@ -60,10 +60,10 @@ fn rule(name: &str) -> Option<Rule> {
         "localtimestamp" => Code(|_| Ok(cast(call("now", vec![]), DataType::Timestamp(Some(3), TimezoneInfo::None)))),
         "now" | "current_timestamp" => Code(now),
         // Arrays
-        "contains" => Name("array_has"),
         "array_sort" => Code(array_sort),
         "slice" => Code(slice),
-        "sequence" => Name("generate_series"),
+        "array_remove" => Name("array_remove_all"),
+        "repeat" => Name("array_repeat"),
         "transform" => Name("array_transform"),
         "filter" => Name("array_filter"),
         "any_match" => Name("array_any_match"),
@@ -85,9 +85,42 @@ fn rule(name: &str) -> Option<Rule> {
     })
 }
 
+/// What to write for functions of DataFusion that Trino does not have.
+fn instead(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "nvl" | "ifnull" => "coalesce(x, y)",
+        "to_char" => "date_format(x, format)",
+        "date_part" => "extract(YEAR FROM x), or year(x)",
+        "to_timestamp" => "from_unixtime(x), or CAST(x AS timestamp)",
+        "left" => "substr(x, 1, n)",
+        "right" => "substr(x, -n)",
+        "make_array" => "ARRAY[x, y]",
+        "array_append" | "array_push_back" => "x || y",
+        "array_length" | "list_length" => "cardinality(x)",
+        "array_sum" => "reduce(x, 0, (s, y) -> s + y, s -> s)",
+        "string_to_array" | "string_to_list" => "split(x, separator)",
+        "string_agg" => "listagg(x, separator) WITHIN GROUP (ORDER BY y)",
+        "btrim" => "trim(BOTH y FROM x)",
+        "initcap" => "upper(substr(x, 1, 1)) || lower(substr(x, 2))",
+        "named_struct" | "struct" => "CAST(ROW(x, y) AS ROW(a type, b type))",
+        "ascii" => "codepoint(x)",
+        "instr" => "strpos(x, y)",
+        "substring_index" | "substr_index" => "split_part(x, separator, n)",
+        "median" => "approx_percentile(x, 0.5)",
+        "octet_length" => "length(to_utf8(x))",
+        "ends_with" => "substr(x, -length(y)) = y",
+        "sha224" => "sha256(to_utf8(x))",
+        _ => return None,
+    })
+}
+
 /// Rewrites a call whose arguments are rewritten already.
 pub(super) fn rewrite_call(mut function: Function) -> Result<Expr> {
-    let Some(rule) = rule(&function.name.to_string()) else { return Ok(Expr::Function(function)) };
+    let name = function.name.to_string();
+    if let Some(instead) = instead(&name) {
+        bail!("Function '{name}' not registered: write {instead}");
+    }
+    let Some(rule) = rule(&name) else { return Ok(Expr::Function(function)) };
     match rule {
         Rule::Name(name) => Ok(renamed(function, name)),
         Rule::With(name, argument) => {
@@ -177,6 +210,12 @@ fn null_if_any_null(mut function: Function) -> Result<Expr> {
         Some(any_null) => Ok(case(any_null, null(), Some(call(&function.name.to_string(), args)))),
         None => bail!("{} takes at least one argument", function.name),
     }
+}
+
+/// Without a number of digits a decimal loses its scale, too.
+fn truncate(mut function: Function) -> Result<Expr> {
+    let name = if arguments(&mut function)?.len() == 1 { "truncate_whole" } else { "trunc" };
+    Ok(renamed(function, name))
 }
 
 /// A power is a double, whatever its arguments.
@@ -335,6 +374,12 @@ mod tests {
         ] {
             assert_eq!(rewritten(trino), datafusion);
         }
+    }
+
+    #[test]
+    fn a_foreign_function_is_told_what_to_write() {
+        let error = rewrite("SELECT nvl(a, 1) FROM t").unwrap_err().to_string();
+        assert_eq!(error, "Function 'nvl' not registered: write coalesce(x, y)");
     }
 
     #[test]

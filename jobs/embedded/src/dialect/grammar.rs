@@ -52,6 +52,10 @@ impl Dialect for TrinoDialect {
         true
     }
 
+    fn supports_numeric_literal_underscores(&self) -> bool {
+        true
+    }
+
     fn supports_window_clause_named_window_reference(&self) -> bool {
         true
     }
@@ -68,6 +72,8 @@ pub(super) fn parse(sql: &str) -> Result<(Statement, bool)> {
         let line = backtick.span.start.line;
         bail!("line {line}: a query quotes names with double quotes; backticks belong to DDL");
     }
+    read_numbers(&mut tokens, sql)?;
+    refuse_foreign(&tokens)?;
     fold_names(&mut tokens);
     angle_types(&mut tokens);
     let mentions_path =
@@ -90,6 +96,57 @@ fn unreadable(error: ParserError) -> anyhow::Error {
         }
         ParserError::RecursionLimitExceeded => anyhow!("the query is nested more than {DEPTH} deep"),
     }
+}
+
+/// Numbers as Trino writes them: `1_000` and `0x1F`.
+fn read_numbers(tokens: &mut [TokenWithSpan], sql: &str) -> Result<()> {
+    for at in 0..tokens.len() {
+        let start = tokens[at].span.start;
+        let is_word_next = matches!(tokens.get(at + 1), Some(next) if matches!(next.token, Token::Word(_)));
+        let is_negative = at > 0 && tokens[at - 1].token == Token::Minus;
+        match &mut tokens[at].token {
+            Token::Number(number, _) if is_word_next => bail!(
+                "line {}: {number} has letters behind it: write a number with the digits 0 to 9, and a blank behind it",
+                start.line
+            ),
+            Token::Number(number, _) => {
+                number.retain(|c| c != '_');
+                let is_whole = number.bytes().all(|byte| byte.is_ascii_digit());
+                // The least bigint is read with its sign.
+                let most = i64::MAX as u64 + u64::from(is_negative);
+                if is_whole && number.parse().map_or(true, |number: u64| number > most) {
+                    bail!("line {}: Invalid numeric literal: {number}", start.line);
+                }
+            }
+            // sqlparser reads `0x1F` as the bytes `X'1F'`.
+            Token::HexStringLiteral(digits) if char_at(sql, start.line, start.column) == Some('0') => {
+                let number = i64::from_str_radix(&digits.replace('_', ""), 16);
+                let number = number.map_err(|_| anyhow!("line {}: Invalid numeric literal: 0x{digits}", start.line))?;
+                tokens[at].token = Token::Number(number.to_string(), false);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Lines and columns are counted from one.
+fn char_at(sql: &str, line: u64, column: u64) -> Option<char> {
+    let line = sql.split('\n').nth(usize::try_from(line.checked_sub(1)?).ok()?)?;
+    line.chars().nth(usize::try_from(column.checked_sub(1)?).ok()?)
+}
+
+/// What sqlparser reads and Trino does not.
+fn refuse_foreign(tokens: &[TokenWithSpan]) -> Result<()> {
+    for token in tokens {
+        let line = token.span.start.line;
+        match token.token {
+            Token::DoubleEq => bail!("line {line}: there is no ==: write ="),
+            Token::DoubleColon => bail!("line {line}: there is no ::, write CAST(x AS type)"),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Names mean the same in upper and lower case in Trino, also when they are quoted.
@@ -172,6 +229,22 @@ mod tests {
             read("SELECT CAST(x AS ROW(a varchar, \"user\" array(row(b bigint)))), ROW(1, 2)"),
             "SELECT CAST(x AS STRUCT<a VARCHAR, \"user\" ARRAY<STRUCT<b BIGINT>>>), row(1, 2)"
         );
+    }
+
+    #[test]
+    fn numbers_may_have_underscores_and_be_hexadecimal() {
+        assert_eq!(read("SELECT 1_000, 0x1F, X'1F'"), "SELECT 1000, 31, X'1F'");
+        for sql in ["SELECT 0b101", "SELECT 1x", "SELECT 1__0"] {
+            let error = parse(sql).unwrap_err().to_string();
+            assert!(error.contains("write a number with the digits 0 to 9"), "{sql}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_no_bigint_is_refused() {
+        assert!(parse("SELECT -9223372036854775808").is_ok());
+        let error = parse("SELECT 9223372036854775808").unwrap_err().to_string();
+        assert_eq!(error, "line 1: Invalid numeric literal: 9223372036854775808");
     }
 
     #[test]

@@ -6,15 +6,12 @@
 //! cast, say) is not known here: `functions` sees to it when the query is planned.
 //!
 //! `cases.slt` shows what is the same. What is not, where a query can see it:
-//! - A quotient of decimals keeps four digits more than its dividend, and an average of them four more than they have;
-//!   Trino keeps the scale of the operands. So `millis / 1000.0` is exact here and cut to tenths of a second on Athena:
-//!   write `millis / 1e3`, which is exact on both.
-//! - An integer literal is a bigint, and a sum of decimals has ten digits more than they have, not 38.
+//! - An integer literal is a bigint, but in arithmetic with another one or with a decimal.
 //! - `from_unixtime` and `from_iso8601_timestamp` give plain timestamps in UTC.
-//! - A bigint that overflows wraps around instead of failing, and so does a sum of decimals of more than 38 digits.
+//! - A timestamp literal has three digits of a second at least, where Trino takes as many as are written.
+//! - `approx_percentile` interpolates.
 //! - A double is written in its shortest form: 1e23 is `1.0E23` here and `9.999999999999999E22` on Trino.
 //! - `$` in a pattern is the end of the text, and in Trino also stands before a line end that is the last character.
-//! - The difference of two dates is a number of days, not an interval.
 
 mod attempt;
 mod build;
@@ -22,7 +19,7 @@ mod calls;
 mod errors;
 mod grammar;
 mod names;
-mod patterns;
+pub(crate) mod patterns;
 mod rewriter;
 mod types;
 pub(crate) mod unnest;

@@ -1,12 +1,12 @@
 //! Functions with regular expressions: Java's patterns and replacements as Rust writes them.
 
-use super::build::{call, number, text};
+use super::build::{call, null, number, text};
 use super::calls::{exactly, operator, take};
 use anyhow::{Result, bail};
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Function, Value};
 
 /// `\d`, `\s` and `\w` mean ASCII in Trino, and any script in Rust. In brackets they are the same in and out of a class.
-fn ascii_classes(pattern: &str) -> String {
+pub(crate) fn ascii_classes(pattern: &str) -> String {
     let mut ascii = String::with_capacity(pattern.len());
     let mut chars = pattern.chars();
     while let Some(c) = chars.next() {
@@ -26,10 +26,14 @@ fn ascii_classes(pattern: &str) -> String {
 }
 
 fn with_ascii_classes(pattern: &mut Expr) {
-    if let Expr::Value(value) = pattern
-        && let Value::SingleQuotedString(pattern) = &mut value.value
-    {
-        *pattern = ascii_classes(pattern);
+    match pattern {
+        Expr::Value(value) => {
+            if let Value::SingleQuotedString(pattern) = &mut value.value {
+                *pattern = ascii_classes(pattern);
+            }
+        }
+        // A pattern that is not known yet is rewritten row by row.
+        computed => *computed = call("ascii_classes", vec![std::mem::replace(computed, null())]),
     }
 }
 

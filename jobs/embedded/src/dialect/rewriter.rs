@@ -6,9 +6,9 @@ use super::names::{strip_catalog, strip_catalog_of_column};
 use super::types::{is_double, rewrite_cast, rewrite_literal};
 use anyhow::{Result, anyhow, bail};
 use datafusion::sql::sqlparser::ast::{
-    Array, CastKind, DataType, Expr, Fetch, Ident, LimitClause, ObjectName, OrderByKind, Query, Select, SelectItem,
-    SetExpr, Statement, TableFactor, TableWithJoins, TrimWhereField, UnaryOperator, Value, ValueWithSpan, VisitMut,
-    VisitorMut,
+    AccessExpr, Array, BinaryOperator, CastKind, DataType, Expr, Fetch, Ident, LimitClause, ObjectName, OrderByKind,
+    Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier, Statement, Subscript, TableFactor, TableWithJoins,
+    TrimWhereField, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 use std::ops::ControlFlow;
 
@@ -31,7 +31,7 @@ impl VisitorMut for Rewriter {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
         order_by_names(query);
-        ControlFlow::Continue(())
+        flow(refuse_counted_sets(&query.body))
     }
 
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
@@ -76,7 +76,8 @@ fn number_items(factor: &mut TableFactor) {
             call("greatest", lengths.map(|length| call("coalesce", vec![length, super::build::number(0)])).collect())
         }
     };
-    array_exprs.push(call("sequence", vec![super::build::number(1), length]));
+    // Not `sequence`: that goes down where there is no item.
+    array_exprs.push(call("generate_series", vec![super::build::number(1), length]));
 }
 
 /// Refuses what DataFusion would pass over in silence.
@@ -119,10 +120,7 @@ fn name_columns(select: &mut Select) {
                 }
             }
             SelectItem::UnnamedExpr(expr)
-                if !matches!(
-                    expr,
-                    Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::CompoundFieldAccess { .. }
-                ) =>
+                if !matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) && !ends_in_field(expr) =>
             {
                 let expr = std::mem::replace(expr, super::build::null());
                 *item = SelectItem::ExprWithAlias { expr, alias: Ident::new(format!("_col{position}")) };
@@ -130,6 +128,58 @@ fn name_columns(select: &mut Select) {
             _ => {}
         }
     }
+}
+
+/// Whether an expression is a field of what a subscript gives, `a[1].b`.
+fn ends_in_field(expr: &Expr) -> bool {
+    matches!(expr, Expr::CompoundFieldAccess { access_chain, .. } if matches!(access_chain.last(), Some(AccessExpr::Dot(_))))
+}
+
+/// Subscripts as calls: DataFusion's give NULL where there is nothing.
+fn subscripted(root: Expr, access_chain: Vec<AccessExpr>) -> Result<Expr> {
+    let mut expr = root;
+    for access in access_chain {
+        expr = match (expr, access) {
+            (expr, AccessExpr::Subscript(Subscript::Index { index })) => call("subscript", vec![expr, index]),
+            (_, AccessExpr::Subscript(Subscript::Slice { .. })) => {
+                bail!("a slice of an array is slice(x, start, length)")
+            }
+            (Expr::Identifier(name), AccessExpr::Dot(Expr::Identifier(field))) => {
+                Expr::CompoundIdentifier(vec![name, field])
+            }
+            (Expr::CompoundIdentifier(mut names), AccessExpr::Dot(Expr::Identifier(field))) => {
+                names.push(field);
+                Expr::CompoundIdentifier(names)
+            }
+            (Expr::CompoundFieldAccess { root, mut access_chain }, field) => {
+                access_chain.push(field);
+                Expr::CompoundFieldAccess { root, access_chain }
+            }
+            (expr, field) => Expr::CompoundFieldAccess { root: Box::new(expr), access_chain: vec![field] },
+        };
+    }
+    Ok(expr)
+}
+
+/// The operators of Trino, of all that DataFusion knows.
+fn refuse_foreign(op: &BinaryOperator) -> Result<()> {
+    use BinaryOperator::{And, Divide, Eq, Gt, GtEq, Lt, LtEq, Minus, Modulo, Multiply, NotEq, Or, Plus, StringConcat};
+    match op {
+        Plus | Minus | Multiply | Divide | Modulo | StringConcat | Gt | Lt | GtEq | LtEq | Eq | NotEq | And | Or => {
+            Ok(())
+        }
+        other => bail!("there is no operator {other}: write a function, such as power(x, y) or bitwise_and(x, y)"),
+    }
+}
+
+/// EXCEPT ALL and INTERSECT ALL keep as many copies as are left over in Trino, and DataFusion keeps none or all.
+fn refuse_counted_sets(body: &SetExpr) -> Result<()> {
+    let SetExpr::SetOperation { op, set_quantifier, left, right } = body else { return Ok(()) };
+    if *op != SetOperator::Union && *set_quantifier == SetQuantifier::All {
+        bail!("the embedded engine has no {op} ALL: number equal rows with row_number() and use {op} alone");
+    }
+    refuse_counted_sets(left)?;
+    refuse_counted_sets(right)
 }
 
 /// Whether `a.b` is the column `b` of something in FROM, and not a field of the column `a`.
@@ -207,8 +257,12 @@ fn backslashed(pattern: &str, escape: Option<char>) -> String {
 }
 
 fn rewrite_expr(expr: Expr) -> Result<Expr> {
+    if let Expr::BinaryOp { op, .. } = &expr {
+        refuse_foreign(op)?;
+    }
     Ok(match expr {
         Expr::Function(function) => rewrite_call(function)?,
+        Expr::CompoundFieldAccess { root, access_chain } => subscripted(*root, access_chain)?,
         Expr::Cast {
             kind: kind @ (CastKind::Cast | CastKind::TryCast),
             expr,
@@ -242,6 +296,10 @@ fn rewrite_expr(expr: Expr) -> Result<Expr> {
             }
             None => Expr::IsNull(value),
         },
+        // Of a literal it is part of the number.
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } if !matches!(*expr, Expr::Value(_) | Expr::Interval(_)) => {
+            call("negate", vec![*expr])
+        }
         Expr::AtTimeZone { timestamp, time_zone } => call("at_timezone", vec![*timestamp, *time_zone]),
         Expr::Extract { field, expr, .. } => call(&field.to_string().to_lowercase(), vec![*expr]),
         Expr::Position { expr, r#in } => call("strpos", vec![*r#in, *expr]),

@@ -11,13 +11,12 @@ use datafusion::sql::sqlparser::ast::{
 pub(super) fn rewrite_type(data_type: &mut DataType) -> Result<()> {
     match data_type {
         DataType::Timestamp(digits, zone) => {
-            // Arrow keeps seconds, thousandths, millionths and billionths; Trino's default is thousandths.
-            *digits = Some(match digits.unwrap_or(3) {
-                0 => 0,
-                1..=3 => 3,
-                4..=6 => 6,
-                _ => 9,
-            });
+            // Arrow keeps seconds, thousandths, millionths and billionths.
+            if !matches!(digits, None | Some(0 | 3 | 6 | 9)) {
+                bail!("the embedded engine has timestamp(0), (3), (6) and (9), not ({})", digits.unwrap_or(3));
+            }
+            // Trino's default is thousandths.
+            *digits = Some(digits.unwrap_or(3));
             if *zone == TimezoneInfo::WithoutTimeZone {
                 *zone = TimezoneInfo::None;
             }
@@ -29,6 +28,11 @@ pub(super) fn rewrite_type(data_type: &mut DataType) -> Result<()> {
                 both => both,
             };
         }
+        DataType::Char(_) | DataType::Character(_) => {
+            bail!("the embedded engine has no char(n), which pads with blanks: write varchar")
+        }
+        DataType::Numeric(_) => bail!("Unknown type: {data_type}: write decimal"),
+        DataType::Text | DataType::String(_) => bail!("Unknown type: {data_type}: write varchar"),
         DataType::Varbinary(_) => *data_type = DataType::Bytea,
         DataType::Array(ArrayElemTypeDef::AngleBracket(item)) => rewrite_type(item)?,
         DataType::Struct(fields, _) => fields.iter_mut().try_for_each(|field| rewrite_type(&mut field.field_type))?,
@@ -54,7 +58,8 @@ pub(super) fn rewrite_cast(kind: CastKind, value: Expr, mut data_type: DataType)
             let items = if **item == DataType::JSON { "json_to_json_array" } else { "json_to_array" };
             call(items, vec![value])
         }
-        (_, true) => call("json_to_varchar", vec![value]),
+        (DataType::Varchar(_), true) => call("json_to_varchar", vec![value]),
+        (_, true) => call("json_to_scalar", vec![value]),
         _ => value,
     };
     let length = match &data_type {
@@ -105,10 +110,12 @@ pub(super) fn rewrite_literal(literal: &TypedString) -> Result<Expr> {
     };
     let data_type = match &literal.data_type {
         DataType::JSON => return Ok(call("json_parse", vec![text(value)])),
-        DataType::Timestamp(..) => return Ok(timestamp_literal(value)),
+        DataType::Timestamp(..) => return timestamp_literal(value),
         DataType::Decimal(ExactNumberInfo::None) => {
             let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
-            let digits = whole.bytes().filter(u8::is_ascii_digit).count() + fraction.len();
+            // Zeros in front do not count.
+            let whole = whole.trim_start_matches(['+', '-', '0', ' ']);
+            let digits = (whole.bytes().filter(u8::is_ascii_digit).count() + fraction.len()).max(1);
             DataType::Decimal(ExactNumberInfo::PrecisionAndScale(digits as u64, fraction.len() as i64))
         }
         other => {
@@ -121,20 +128,21 @@ pub(super) fn rewrite_literal(literal: &TypedString) -> Result<Expr> {
 }
 
 /// A timestamp has the precision that it is written with, three digits at least, and the zone that it is written with.
-fn timestamp_literal(value: &str) -> Expr {
+fn timestamp_literal(value: &str) -> Result<Expr> {
     let clock = value.find(' ').map_or(value.len(), |space| space + 1);
     let zone = value[clock..].find(|c: char| !(c.is_ascii_digit() || matches!(c, ':' | '.')));
     let (local, zone) = value.split_at(zone.map_or(value.len(), |at| clock + at));
     let digits = match local.split_once('.').map_or(0, |(_, fraction)| fraction.trim_end().len()) {
         0..=3 => 3,
         4..=6 => 6,
-        _ => 9,
+        7..=9 => 9,
+        more => bail!("the embedded engine keeps nine digits of a second, not {more}: {value}"),
     };
     let timestamp = cast(text(local.trim_end()), DataType::Timestamp(Some(digits), TimezoneInfo::None));
-    match zone.trim() {
+    Ok(match zone.trim() {
         "" => timestamp,
         zone => call("with_timezone", vec![timestamp, text(zone)]),
-    }
+    })
 }
 
 /// `1e3` is a double in Trino, where DataFusion reads a decimal.

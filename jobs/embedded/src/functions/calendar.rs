@@ -144,7 +144,7 @@ fn add_days(time: NaiveDateTime, count: i64, days: i64) -> Option<NaiveDateTime>
 }
 
 /// The same day some months on, or the month's last where it has no such day.
-fn add_months(time: NaiveDateTime, count: i64, months: i64) -> Option<NaiveDateTime> {
+pub(super) fn add_months(time: NaiveDateTime, count: i64, months: i64) -> Option<NaiveDateTime> {
     let months = count.checked_mul(months)?;
     let step = Months::new(u32::try_from(months.unsigned_abs()).ok()?);
     if months < 0 { time.checked_sub_months(step) } else { time.checked_add_months(step) }

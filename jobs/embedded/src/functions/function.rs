@@ -46,6 +46,8 @@ pub(super) enum Gives {
     ListOfArgument,
     /// The type of the first argument, a decimal's without its scale.
     Whole,
+    /// The type of the first argument, one digit of a decimal.
+    Sign,
 }
 
 /// The code of a function: its arguments, all of the same length but those of [`Takes::Type`], to its result.
@@ -77,6 +79,75 @@ pub(super) fn with_optional(
 ) -> ScalarUDF {
     let signature = Signature::user_defined(Volatility::Immutable);
     ScalarUDF::from(Function { name, takes, required, gives, run, signature })
+}
+
+/// A function whose types depend on those of its arguments.
+#[derive(Debug)]
+struct Typed {
+    name: &'static str,
+    types: Types,
+    run: Run,
+    signature: Signature,
+}
+
+/// From the types of the arguments to those that the code takes, and the type that it gives.
+pub(super) type Types = fn(&[DataType]) -> Result<(Vec<DataType>, DataType)>;
+
+/// A function that says itself what it takes and gives.
+pub(super) fn typed(name: &'static str, types: Types, run: Run) -> ScalarUDF {
+    ScalarUDF::from(Typed { name, types, run, signature: Signature::user_defined(Volatility::Immutable) })
+}
+
+impl PartialEq for Typed {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Typed {}
+
+impl Hash for Typed {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for Typed {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
+        Ok((self.types)(given)?.0)
+    }
+
+    fn return_type(&self, args: &[DataType]) -> Result<DataType> {
+        Ok((self.types)(args)?.1)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        invoke(&args, self.run, |_| false)
+    }
+}
+
+/// Runs a function's code on arrays of one length; those of which only the type is asked have no rows.
+fn invoke(args: &ScalarFunctionArgs, run: Run, is_type: impl Fn(usize) -> bool) -> Result<ColumnarValue> {
+    // Constants alone are computed once, not once a row.
+    let constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+    let rows = if constant { 1 } else { args.number_rows };
+    let array = |(i, arg): (usize, &ColumnarValue)| {
+        if is_type(i) { Ok(new_empty_array(&arg.data_type())) } else { arg.to_array(rows) }
+    };
+    let result = run(&args.args.iter().enumerate().map(array).collect::<Result<Vec<_>>>()?)?;
+    Ok(if constant {
+        ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?)
+    } else {
+        ColumnarValue::Array(result)
+    })
 }
 
 // A name stands for one function, so the name decides whether two are the same.
@@ -131,6 +202,10 @@ impl ScalarUDFImpl for Function {
                 }
                 other => other.cloned().unwrap_or(DataType::Null),
             },
+            Gives::Sign => match args.first() {
+                Some(DataType::Decimal128(..)) => DataType::Decimal128(1, 0),
+                other => other.cloned().unwrap_or(DataType::Null),
+            },
             Gives::Argument(i) => args.get(i).cloned().unwrap_or(DataType::Null),
             Gives::ListOfArgument => {
                 let item = args.first().cloned().unwrap_or(DataType::Null);
@@ -140,20 +215,7 @@ impl ScalarUDFImpl for Function {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        // Constants alone are computed once, not once a row.
-        let constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
-        let rows = if constant { 1 } else { args.number_rows };
-        let arrays = args.args.iter().zip(self.takes).map(|(arg, takes)| match takes {
-            Takes::Type => Ok(new_empty_array(&arg.data_type())),
-            _ => arg.to_array(rows),
-        });
-        let arrays = arrays.collect::<Result<Vec<_>>>()?;
-        let result = (self.run)(&arrays)?;
-        Ok(if constant {
-            ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?)
-        } else {
-            ColumnarValue::Array(result)
-        })
+        invoke(&args, self.run, |i| self.takes.get(i) == Some(&Takes::Type))
     }
 }
 

@@ -2,13 +2,16 @@
 
 use super::Family;
 use super::function::{Gives, Memo, Takes, collect, function, text_at, texts};
+use super::json_text::write_string;
 use datafusion::arrow::array::{
     Array, ArrayRef, BooleanArray, Int64Array, ListBuilder, StringViewArray, StringViewBuilder,
 };
 use datafusion::common::{Result, exec_datafusion_err, exec_err};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 /// The functions of this family.
@@ -18,16 +21,19 @@ pub(super) fn functions() -> Family {
     use Takes::Text;
     vec![
         function("json_extract_scalar", &[Text, Text], Gives::Text, |args| at_path(args, |json| Ok(scalar(json)))),
-        function("json_extract", &[Text, Text], Gives::Text, |args| at_path(args, |json| canonical(json).map(Some))),
+        function("json_extract", &[Text, Text], Gives::Text, |args| {
+            at_path(args, |json| canonical(json, false).map(Some))
+        }),
         function("json_size", &[Text, Text], Gives::Int, json_size),
         function("json_array_length", &[Text], Gives::Int, json_array_length),
         function("json_parse", &[Text], Gives::Text, json_parse),
-        function("try_json_parse", &[Text], Gives::Text, |args| each(args, |json| canonical(json).ok())),
+        function("try_json_parse", &[Text], Gives::Text, |args| each(args, |json| canonical(json, true).ok())),
         function("is_json", &[Text], Gives::Bool, is_json),
         function("json_format", &[Text], Gives::Text, |args| each(args, |json| Some(json.to_owned()))),
-        function("json_to_varchar", &[Text], Gives::Text, |args| each(args, scalar)),
+        function("json_to_varchar", &[Text], Gives::Text, |args| each(args, varchar)),
+        function("json_to_scalar", &[Text], Gives::Text, |args| each(args, scalar)),
         function("json_to_array", &[Text], Gives::Texts, |args| to_array(args, scalar)),
-        function("json_to_json_array", &[Text], Gives::Texts, |args| to_array(args, |json| canonical(json).ok())),
+        function("json_to_json_array", &[Text], Gives::Texts, |args| to_array(args, |json| canonical(json, true).ok())),
     ]
 }
 
@@ -40,7 +46,7 @@ fn json_parse(args: &[ArrayRef]) -> Result<ArrayRef> {
     let json = texts(args, 0)?;
     collect::<StringViewArray, _>(json.len(), |row| {
         let Some(text) = text_at(json, row) else { return Ok(None) };
-        canonical(text).map(Some).map_err(|_| exec_datafusion_err!("Cannot convert '{text}' to JSON"))
+        canonical(text, true).map(Some).map_err(|_| exec_datafusion_err!("Cannot convert '{text}' to JSON"))
     })
 }
 
@@ -157,13 +163,91 @@ fn scalar(json: &str) -> Option<String> {
     }
 }
 
-/// JSON without white space and with sorted keys, as Trino keeps it.
-fn canonical(json: &str) -> Result<String> {
-    let value: serde_json::Value =
-        serde_json::from_str(json).map_err(|error| exec_datafusion_err!("not JSON: {error}"))?;
+/// The same as `CAST(json AS varchar)` gives it: a number with a point is a double.
+fn varchar(json: &str) -> Option<String> {
+    let text = scalar(json)?;
+    let is_double = json.trim_start().starts_with(|c: char| c == '-' || c.is_ascii_digit()) && !is_whole(&text);
+    Some(if is_double { super::cast::print::double_text(text.parse().ok()?) } else { text })
+}
+
+fn is_whole(number: &str) -> bool {
+    !number.contains(['.', 'e', 'E'])
+}
+
+/// JSON without white space. Trino sorts the keys of what it parses, and keeps the order of what it extracts.
+fn canonical(json: &str, is_sorted: bool) -> Result<String> {
+    let value: &RawValue = serde_json::from_str(json).map_err(|error| exec_datafusion_err!("not JSON: {error}"))?;
     let mut text = String::new();
-    super::json_text::write_value(&value, &mut text);
+    write_canonical(value.get(), is_sorted, &mut text).map_err(|error| exec_datafusion_err!("not JSON: {error}"))?;
     Ok(text)
+}
+
+fn write_canonical(json: &str, is_sorted: bool, out: &mut String) -> serde_json::Result<()> {
+    match json.trim_start().bytes().next() {
+        Some(b'{') => {
+            let entries: Entries = serde_json::from_str(json)?;
+            let mut entries = entries.0;
+            if is_sorted {
+                // Of equal keys the last one counts.
+                let last: BTreeMap<_, _> = entries.into_iter().collect();
+                entries = last.into_iter().collect();
+            }
+            out.push('{');
+            for (i, (name, value)) in entries.iter().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                write_string(name, out);
+                out.push(':');
+                write_canonical(value.get(), is_sorted, out)?;
+            }
+            out.push('}');
+        }
+        Some(b'[') => {
+            let items: Vec<&RawValue> = serde_json::from_str(json)?;
+            out.push('[');
+            for (i, item) in items.iter().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                write_canonical(item.get(), is_sorted, out)?;
+            }
+            out.push(']');
+        }
+        Some(b'"') => write_string(&serde_json::from_str::<Cow<'_, str>>(json)?, out),
+        Some(b'-' | b'0'..=b'9') if json.trim() == "-0" => out.push('0'),
+        // Whole numbers keep all their digits.
+        Some(b'-' | b'0'..=b'9') if !is_whole(json) => {
+            out.push_str(&super::cast::print::java_double(serde_json::from_str(json)?));
+        }
+        _ => out.push_str(json.trim()),
+    }
+    Ok(())
+}
+
+/// The entries of an object, in their order.
+struct Entries<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Entries<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Entries<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Self::Value, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Entries(entries))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
 }
 
 #[cfg(test)]
@@ -195,7 +279,11 @@ mod tests {
 
     #[test]
     fn json_is_kept_without_spaces_and_with_sorted_keys() {
-        assert_eq!(canonical("{ \"b\" : 1, \"a\": [ true , \"é\" ] }").unwrap(), r#"{"a":[true,"é"],"b":1}"#);
+        assert_eq!(canonical("{ \"b\" : 1, \"a\": [ true , \"é\" ] }", true).unwrap(), r#"{"a":[true,"é"],"b":1}"#);
+        assert_eq!(canonical(r#"{"b": 1, "a": 2}"#, false).unwrap(), r#"{"b":1,"a":2}"#);
+        assert_eq!(canonical("10000000000000000000000", true).unwrap(), "10000000000000000000000");
+        assert_eq!(varchar("1.50").as_deref(), Some("1.5E0"));
+        assert_eq!(varchar("15").as_deref(), Some("15"));
     }
 
     #[test]

@@ -82,7 +82,7 @@ fn quoted(texts: StringViewArray) -> Writer {
 }
 
 /// A string in quotes, escaped to the letter as Trino's JSON library does it, since texts are compared and hashed.
-fn write_string(text: &str, out: &mut String) {
+pub(super) fn write_string(text: &str, out: &mut String) {
     out.push('"');
     for c in text.chars() {
         match c {
@@ -101,40 +101,6 @@ fn write_string(text: &str, out: &mut String) {
         }
     }
     out.push('"');
-}
-
-/// Parsed JSON as text without white space.
-pub(super) fn write_value(value: &serde_json::Value, out: &mut String) {
-    use serde_json::Value;
-    match value {
-        Value::String(text) => write_string(text, out),
-        Value::Array(items) => {
-            out.push('[');
-            for (i, item) in items.iter().enumerate() {
-                if i > 0 {
-                    out.push(',');
-                }
-                write_value(item, out);
-            }
-            out.push(']');
-        }
-        Value::Object(entries) => {
-            // Sorted here, because the map keeps the order of the text when any crate of the build asks for that.
-            let mut entries: Vec<_> = entries.iter().collect();
-            entries.sort_by_key(|(name, _)| *name);
-            out.push('{');
-            for (i, (name, value)) in entries.into_iter().enumerate() {
-                if i > 0 {
-                    out.push(',');
-                }
-                write_string(name, out);
-                out.push(':');
-                write_value(value, out);
-            }
-            out.push('}');
-        }
-        other => out.push_str(&other.to_string()),
-    }
 }
 
 #[cfg(test)]

@@ -5,10 +5,14 @@
 //! ([`adapted::Adapted`]), and Trino's rules for `CAST` ([`cast`]).
 
 mod adapted;
+mod arithmetic;
+mod arrays;
+mod average;
 mod calendar;
 mod cast;
 mod coalesce;
 mod date_format;
+mod decimals;
 mod elements;
 mod function;
 mod hash;
@@ -19,8 +23,10 @@ mod numbers;
 mod regexp;
 mod row;
 mod row_json;
+mod sequence;
 mod sha1;
 mod sized;
+mod sum;
 mod text;
 mod trim;
 mod type_names;
@@ -46,6 +52,8 @@ use std::sync::Arc;
 pub(crate) fn register(ctx: &SessionContext) -> Result<()> {
     let families = [
         adapted::functions(),
+        arithmetic::functions(),
+        arrays::functions(),
         calendar::functions(),
         date_format::functions(),
         elements::functions(),
@@ -55,6 +63,7 @@ pub(crate) fn register(ctx: &SessionContext) -> Result<()> {
         numbers::functions(),
         regexp::functions(),
         row::functions(),
+        sequence::functions(),
         sized::functions(),
         trim::functions(),
         text::functions(),
@@ -65,7 +74,10 @@ pub(crate) fn register(ctx: &SessionContext) -> Result<()> {
     for function in families.into_iter().flatten() {
         ctx.register_udf(function);
     }
+    ctx.register_udaf(sum::sum());
+    ctx.register_udaf(average::average());
     ctx.add_analyzer_rule(Arc::new(crate::dialect::unnest::LateralUnnest));
+    ctx.state_ref().write().register_expr_planner(Arc::new(arithmetic::TrinoArithmetic))?;
     ctx.state_ref().write().register_function_rewrite(Arc::new(cast::TrinoCasts))
 }
 

@@ -129,6 +129,13 @@ pub(super) fn stored(utc: NaiveDateTime, unit: TimeUnit) -> Option<i64> {
     utc.and_utc().timestamp().checked_mul(each)?.checked_add(part)
 }
 
+/// The same, rounded half up.
+pub(super) fn rounded(utc: NaiveDateTime, unit: TimeUnit) -> Option<i64> {
+    let (each, nanos) = (per_second(unit), i64::from(utc.and_utc().timestamp_subsec_nanos()));
+    let step = 1_000_000_000 / each;
+    utc.and_utc().timestamp().checked_mul(each)?.checked_add((nanos + step / 2) / step)
+}
+
 pub(super) fn per_second(unit: TimeUnit) -> i64 {
     match unit {
         TimeUnit::Second => 1,

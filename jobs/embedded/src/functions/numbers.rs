@@ -14,7 +14,8 @@ pub(super) fn functions() -> Family {
         function("from_unixtime", &[Takes::Number], Gives::Timestamp, from_unixtime),
         function("ceil", &[Takes::Number], Gives::Whole, |args| whole(args, f64::ceil, |x, one| -(-x).div_euclid(one))),
         function("floor", &[Takes::Number], Gives::Whole, |args| whole(args, f64::floor, i128::div_euclid)),
-        function("sign", &[Takes::Number], Gives::Argument(0), sign),
+        function("truncate_whole", &[Takes::Number], Gives::Whole, |args| whole(args, f64::trunc, |x, one| x / one)),
+        function("sign", &[Takes::Number], Gives::Sign, sign),
     ]
 }
 
@@ -85,7 +86,7 @@ pub(super) fn whole_digits(precision: u8, scale: i8) -> u8 {
     u8::try_from(digits.clamp(1, 38)).unwrap_or(38)
 }
 
-/// -1, 0 or 1 in the type of the number.
+/// -1, 0 or 1 in the type of the number, of a decimal without its scale.
 fn sign(args: &[ArrayRef]) -> Result<ArrayRef> {
     let [number] = args else { return internal_err!("sign takes one argument") };
     Ok(match number.data_type() {
@@ -94,10 +95,9 @@ fn sign(args: &[ArrayRef]) -> Result<ArrayRef> {
             let signs = number.as_primitive::<Float64Type>().iter();
             Arc::new(signs.map(|x| x.map(|x| if x == 0.0 { x } else { x.signum() })).collect::<Float64Array>())
         }
-        DataType::Decimal128(precision, scale) => {
-            let one = 10_i128.pow(u32::try_from(*scale).unwrap_or(0));
-            let signs: Decimal128Array = number.as_primitive::<Decimal128Type>().unary(|x| x.signum() * one);
-            Arc::new(signs.with_precision_and_scale(*precision, *scale)?)
+        DataType::Decimal128(..) => {
+            let signs: Decimal128Array = number.as_primitive::<Decimal128Type>().unary(i128::signum);
+            Arc::new(signs.with_precision_and_scale(1, 0)?)
         }
         other => return internal_err!("sign of {other}"),
     })

@@ -6,6 +6,7 @@
 
 use super::Family;
 use super::function::{Gives, Takes, collect, function, text_at, texts};
+use crate::dialect::patterns::ascii_classes;
 use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, StringViewArray};
 use datafusion::common::{Result, exec_datafusion_err};
 use regex::Regex;
@@ -61,6 +62,11 @@ pub(super) fn functions() -> Family {
     vec![
         function("regexp_like", &[Text, Text], Gives::Bool, regexp_like),
         function("regexp_replace", &[Text, Text, Text], Gives::Text, regexp_replace),
+        // `dialect` calls it for patterns that it does not know.
+        function("ascii_classes", &[Text], Gives::Text, |args| {
+            let patterns = texts(args, 0)?;
+            collect::<StringViewArray, _>(patterns.len(), |row| Ok(text_at(patterns, row).map(ascii_classes)))
+        }),
     ]
 }
 

@@ -4,6 +4,7 @@ use super::Family;
 use super::function::{Gives, Takes, collect, function, int_at, ints, text_at, texts, with_optional};
 use datafusion::arrow::array::{Array, ArrayRef, ListBuilder, StringViewArray, StringViewBuilder};
 use datafusion::common::{Result, exec_err};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// The functions of this family.
@@ -11,6 +12,11 @@ pub(super) fn functions() -> Family {
     use Takes::{Int, Text};
     vec![
         with_optional("split", &[Text, Text, Int], 2, Gives::Texts, split),
+        function("replace", &[Text, Text, Text], Gives::Text, replace),
+        function("lpad", &[Text, Int, Text], Gives::Text, |args| padded(args, true)),
+        function("rpad", &[Text, Int, Text], Gives::Text, |args| padded(args, false)),
+        function("upper", &[Text], Gives::Text, |args| mapped(args, upper)),
+        function("lower", &[Text], Gives::Text, |args| mapped(args, lower)),
         function("split_part", &[Text, Text, Int], Gives::Text, split_part),
     ]
 }
@@ -34,6 +40,73 @@ fn split(args: &[ArrayRef]) -> Result<ArrayRef> {
         lists.append(true);
     }
     Ok(Arc::new(lists.finish()))
+}
+
+/// Replaces what is searched for, wherever it stands: nothing stands before, between and behind all characters.
+fn replace(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let (text, from, to) = (texts(args, 0)?, texts(args, 1)?, texts(args, 2)?);
+    collect::<StringViewArray, _>(text.len(), |row| {
+        let (Some(text), Some(from), Some(to)) = (text_at(text, row), text_at(from, row), text_at(to, row)) else {
+            return Ok(None);
+        };
+        Ok(Some(if text.contains(from) { Cow::Owned(text.replace(from, to)) } else { Cow::Borrowed(text) }))
+    })
+}
+
+/// A text of so many characters: cut off, or filled up with another before or behind it.
+fn padded(args: &[ArrayRef], is_before: bool) -> Result<ArrayRef> {
+    let (text, length, with) = (texts(args, 0)?, ints(args, 1)?, texts(args, 2)?);
+    collect::<StringViewArray, _>(text.len(), |row| {
+        let (Some(text), Some(length), Some(with)) = (text_at(text, row), int_at(length, row), text_at(with, row))
+        else {
+            return Ok(None);
+        };
+        if with.is_empty() {
+            return exec_err!("Padding string must not be empty");
+        }
+        let Some(length) = i32::try_from(length).ok().and_then(|length| usize::try_from(length).ok()) else {
+            return exec_err!("Target length must be in the range [0..2147483647]");
+        };
+        let given = text.chars().count();
+        let filling = with.chars().cycle().take(length.saturating_sub(given));
+        let padded: String = match (given >= length, is_before) {
+            (true, _) => text.chars().take(length).collect(),
+            (false, true) => filling.chain(text.chars()).collect(),
+            (false, false) => text.chars().chain(filling).collect(),
+        };
+        Ok(Some(padded))
+    })
+}
+
+/// Maps a text character by character, as Java's `Character.toUpperCase` does: one stays one, wherever it stands.
+fn mapped(args: &[ArrayRef], map: fn(char) -> char) -> Result<ArrayRef> {
+    let text = texts(args, 0)?;
+    collect::<StringViewArray, _>(text.len(), |row| {
+        Ok(text_at(text, row).map(|text| text.chars().map(map).collect::<String>()))
+    })
+}
+
+fn upper(c: char) -> char {
+    let mut upper = c.to_uppercase();
+    match (upper.next(), upper.next()) {
+        (Some(upper), None) => upper,
+        // What becomes several characters in a word has an own capital only in Greek, with an iota below.
+        _ => match c {
+            '\u{1F80}'..='\u{1F87}' | '\u{1F90}'..='\u{1F97}' | '\u{1FA0}'..='\u{1FA7}' => moved(c, 8),
+            '\u{1FB3}' | '\u{1FC3}' | '\u{1FF3}' => moved(c, 9),
+            other => other,
+        },
+    }
+}
+
+fn lower(c: char) -> char {
+    let mut lower = c.to_lowercase();
+    // Of a capital I with a dot, the first of the two characters is the small i.
+    lower.next().unwrap_or(c)
+}
+
+fn moved(c: char, by: u32) -> char {
+    char::from_u32(u32::from(c) + by).unwrap_or(c)
 }
 
 /// The part with a number, counted from one; NULL where the text has fewer parts.
@@ -65,6 +138,29 @@ mod tests {
         assert_eq!(answer("SELECT split_part('a/b', '/', 2)"), "b");
         assert_eq!(answer("SELECT split_part('a/b', '/', 3) IS NULL"), "true");
         assert_eq!(answer("SELECT split_part('a', '/', 0)"), "split_part: the index must be greater than zero");
+    }
+
+    #[test]
+    fn nothing_stands_between_all_characters() {
+        assert_eq!(answer("SELECT replace('abc', '', 'x')"), "xaxbxcx");
+        assert_eq!(answer("SELECT replace('abcabc', 'b', 'xy')"), "axycaxyc");
+        assert_eq!(answer("SELECT replace('abcabc', 'b')"), "acac");
+    }
+
+    #[test]
+    fn a_text_is_filled_up_or_cut_off() {
+        assert_eq!(answer("SELECT lpad('é', 3, 'xy') || rpad('é', 4, 'xy') || lpad('abc', 2, 'x')"), "xyééxyxab");
+        assert_eq!(answer("SELECT lpad('a', 2, '')"), "Padding string must not be empty");
+        assert_eq!(answer("SELECT lpad(X'01', 3, X'00')"), "lpad takes text as argument 1, not varbinary");
+    }
+
+    #[test]
+    fn letters_are_mapped_one_by_one() {
+        assert_eq!(answer("SELECT upper('ß')"), "ß");
+        assert_eq!(answer("SELECT lower('İ')"), "i");
+        assert_eq!(answer("SELECT lower('ΑΣ')"), "ασ");
+        assert_eq!(answer("SELECT upper('aäé1')"), "AÄÉ1");
+        assert_eq!(super::upper('\u{1FB3}'), '\u{1FBC}');
     }
 
     #[test]

@@ -7,18 +7,20 @@ pub(super) mod print;
 use super::function::is_text;
 use super::moment::{Moments, out_of_range, per_second};
 use super::type_names::trino_name;
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, ListArray};
+use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer};
 use datafusion::arrow::compute::{CastOptions, cast, cast_with_options};
-use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, Field, Float64Type, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{DFSchema, Result, ScalarValue, exec_datafusion_err, internal_err};
+use datafusion::common::{DFSchema, Result, ScalarValue, exec_datafusion_err, internal_err, plan_err};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::{
     Between, BinaryExpr, Cast, ColumnarValue, Expr, ExprSchemable, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
     Signature, TryCast, Volatility,
 };
+use std::sync::Arc;
 
 /// Puts Trino's casts in the place of DataFusion's, by the types that meet. That goes for the casts that no query writes,
 /// too: a plain timestamp that meets one with a zone is a time in the session's zone, where DataFusion reads it in the
@@ -40,7 +42,17 @@ impl FunctionRewrite for TrinoCasts {
         };
         let to = field.data_type().clone();
         // An expression whose type is not known yet is left to DataFusion.
-        if !inner.get_type(schema).is_ok_and(|from| differs(&from, &to)) {
+        let Ok(from) = inner.get_type(schema) else { return Ok(Transformed::no(expr)) };
+        if matches!(from, DataType::Interval(_) | DataType::Duration(_)) && is_text(&to) {
+            return plan_err!("the embedded engine cannot cast an interval to varchar: write date_diff");
+        }
+        let is_binary = matches!(from, DataType::Binary | DataType::LargeBinary | DataType::BinaryView);
+        if is_binary && is_text(&to) {
+            return plan_err!("Cannot cast varbinary to varchar: write from_utf8(x)");
+        }
+        // Where an item of an array cannot be cast, the whole array is NULL.
+        let is_list_tried = lenient && matches!((&from, &to), (DataType::List(_), DataType::List(_)));
+        if !is_list_tried && !differs(&from, &to) {
             return Ok(Transformed::no(expr));
         }
         let name = format!("{}cast_as_{}", if lenient { "try_" } else { "" }, trino_name(&to));
@@ -88,6 +100,7 @@ fn differs(from: &DataType, to: &DataType) -> bool {
             (from_zone.is_some() && to_zone.is_none()) || per_second(*from) > per_second(*to)
         }
         (DataType::Timestamp(_, zone), DataType::Date32) => zone.is_some(),
+        (DataType::List(from), DataType::List(to)) => differs(from.data_type(), to.data_type()),
         _ => false,
     }
 }
@@ -116,9 +129,9 @@ impl ScalarUDFImpl for TrinoCast {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         match args.args.as_slice() {
-            [ColumnarValue::Array(values)] => Ok(ColumnarValue::Array(self.cast(values)?)),
+            [ColumnarValue::Array(values)] => Ok(ColumnarValue::Array(cast_as(values, &self.to, self.lenient)?)),
             [ColumnarValue::Scalar(value)] => {
-                let one = self.cast(&value.to_array()?)?;
+                let one = cast_as(&value.to_array()?, &self.to, self.lenient)?;
                 Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&one, 0)?))
             }
             _ => internal_err!("a cast takes one value"),
@@ -126,44 +139,70 @@ impl ScalarUDFImpl for TrinoCast {
     }
 }
 
-impl TrinoCast {
-    fn cast(&self, values: &ArrayRef) -> Result<ArrayRef> {
-        match (values.data_type(), &self.to) {
-            (from, to) if is_text(from) => {
-                let texts = cast(values, &DataType::Utf8View)?;
-                parse::texts_as(texts.as_string_view(), to, self.lenient)
-            }
-            (_, to) if is_text(to) => Ok(cast(&print::texts(values)?, to)?),
-            (_, DataType::Timestamp(unit, zone)) => local_timestamps(values, *unit, zone.clone()),
-            (_, DataType::Date32) => {
-                let moments = Moments::new(values)?;
-                let days = (0..moments.len())
-                    .map(|row| Ok(moments.local(row)?.map(|time| time.and_utc().timestamp().div_euclid(86_400))))
-                    .collect::<Result<Int64Array>>()?;
-                Ok(cast(&cast(&days, &DataType::Int32)?, &DataType::Date32)?)
-            }
-            (_, to) => self.rounded(values, to),
+/// Values as those of another type; with `lenient`, NULL for a value that is none.
+fn cast_as(values: &ArrayRef, to: &DataType, lenient: bool) -> Result<ArrayRef> {
+    match (values.data_type(), to) {
+        (DataType::List(_), DataType::List(item)) => lists_as(values.as_list(), item.data_type(), lenient),
+        (from, to) if !differs(from, to) => {
+            let options = CastOptions { safe: lenient, ..CastOptions::default() };
+            Ok(cast_with_options(values, to, &options)?)
         }
-    }
-
-    /// A number as an integer, half away from zero, where DataFusion cuts off.
-    fn rounded(&self, values: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
-        let whole = match values.data_type() {
-            DataType::Decimal128(..) => cast(values, &DataType::Decimal128(38, 0))?,
-            _ => {
-                let doubles = cast(values, &DataType::Float64)?;
-                let doubles = doubles.as_primitive::<datafusion::arrow::datatypes::Float64Type>();
-                std::sync::Arc::new(doubles.unary::<_, datafusion::arrow::datatypes::Float64Type>(f64::round))
-            }
-        };
-        let options = CastOptions { safe: self.lenient, ..CastOptions::default() };
-        cast_with_options(&whole, to, &options)
-            .map_err(|_| exec_datafusion_err!("a value is out of range for {}", trino_name(to)))
+        (from, to) if is_text(from) => {
+            let texts = cast(values, &DataType::Utf8View)?;
+            parse::texts_as(texts.as_string_view(), to, lenient)
+        }
+        (_, to) if is_text(to) => Ok(cast(&print::texts(values)?, to)?),
+        (_, DataType::Timestamp(unit, zone)) => local_timestamps(values, *unit, zone.clone()),
+        (_, DataType::Date32) => {
+            let moments = Moments::new(values)?;
+            let days = (0..moments.len())
+                .map(|row| Ok(moments.local(row)?.map(|time| time.and_utc().timestamp().div_euclid(86_400))))
+                .collect::<Result<Int64Array>>()?;
+            Ok(cast(&cast(&days, &DataType::Int32)?, &DataType::Date32)?)
+        }
+        (_, to) => rounded(values, to, lenient),
     }
 }
 
+/// Arrays with their items cast. With `lenient`, an array of which an item cannot be cast is NULL.
+fn lists_as(lists: &ListArray, to: &DataType, lenient: bool) -> Result<ArrayRef> {
+    let (first, last) = (lists.value_offsets()[0], lists.value_offsets()[lists.len()]);
+    let (start, count) = (first as usize, (last - first) as usize);
+    let items = lists.values().slice(start, count);
+    let offsets = OffsetBuffer::from_lengths(lists.offsets().lengths());
+    let (cast, nulls) = match cast_as(&items, to, false) {
+        Ok(cast) => (cast, lists.nulls().cloned()),
+        Err(error) if !lenient => return Err(error),
+        Err(_) => {
+            let cast = cast_as(&items, to, true)?;
+            let is_lost = |at: i32| {
+                let at = at as usize;
+                cast.is_null(at) && items.is_valid(at)
+            };
+            let is_whole = |row: usize| !(offsets[row]..offsets[row + 1]).any(is_lost);
+            let whole: NullBuffer = (0..lists.len()).map(|row| lists.is_valid(row) && is_whole(row)).collect();
+            (cast, Some(whole))
+        }
+    };
+    Ok(Arc::new(ListArray::try_new(Arc::new(Field::new_list_field(to.clone(), true)), offsets, cast, nulls)?))
+}
+
+/// A number as an integer, half away from zero, where DataFusion cuts off.
+fn rounded(values: &ArrayRef, to: &DataType, lenient: bool) -> Result<ArrayRef> {
+    let whole = match values.data_type() {
+        DataType::Decimal128(..) => cast(values, &DataType::Decimal128(38, 0))?,
+        _ => {
+            let doubles = cast(values, &DataType::Float64)?;
+            Arc::new(doubles.as_primitive::<Float64Type>().unary::<_, Float64Type>(f64::round))
+        }
+    };
+    let options = CastOptions { safe: lenient, ..CastOptions::default() };
+    cast_with_options(&whole, to, &options)
+        .map_err(|_| exec_datafusion_err!("a value is out of range for {}", trino_name(to)))
+}
+
 /// The clock times of timestamps, rounded half up to another precision.
-fn local_timestamps(values: &ArrayRef, unit: TimeUnit, zone: Option<std::sync::Arc<str>>) -> Result<ArrayRef> {
+fn local_timestamps(values: &ArrayRef, unit: TimeUnit, zone: Option<Arc<str>>) -> Result<ArrayRef> {
     let moments = Moments::new(values)?;
     let step = 1_000_000_000 / i128::from(per_second(unit));
     let stored = (0..moments.len())
@@ -196,6 +235,30 @@ mod tests {
         assert_eq!(answer("SELECT CAST(-2.5e0 AS integer)"), "-3");
         assert_eq!(answer("SELECT TRY_CAST(1e10 AS integer) IS NULL"), "true");
         assert_eq!(answer("SELECT CAST(1e10 AS integer)"), "a value is out of range for integer");
+    }
+
+    #[test]
+    fn an_array_is_cast_item_by_item_or_not_at_all() {
+        assert_eq!(answer("SELECT CAST(ARRAY['1', NULL] AS array(bigint))"), "[1, ]");
+        assert_eq!(answer("SELECT CAST(ARRAY[1.5, 2.4] AS array(bigint))"), "[2, 2]");
+        assert_eq!(answer("SELECT CAST(ARRAY['x'] AS array(bigint))"), "Cannot cast 'x' to BIGINT");
+        assert_eq!(answer("SELECT try_cast(ARRAY['x'] AS array(bigint)) IS NULL"), "true");
+        assert_eq!(answer("SELECT try_cast(ARRAY['1', NULL] AS array(bigint))"), "[1, ]");
+        let rows = "(VALUES (1, ARRAY['1', '2']), (2, ARRAY['x', '3']), (3, ARRAY['4'])) AS t(n, x)";
+        let sql = format!("SELECT CAST(array_agg(try_cast(x AS array(bigint)) ORDER BY n) AS JSON) FROM {rows}");
+        assert_eq!(answer(&sql), "[[1,2],null,[4]]");
+    }
+
+    #[test]
+    fn a_text_is_rounded_to_the_precision() {
+        for (text, expected) in [("15.9999", "16.000"), ("15.9994", "15.999"), ("15.9995", "16.000")] {
+            let sql = format!("SELECT CAST(CAST('2023-01-31 06:22:{text}' AS timestamp(3)) AS varchar)");
+            assert_eq!(answer(&sql), format!("2023-01-31 06:22:{expected}"));
+        }
+        assert_eq!(
+            answer("SELECT CAST(CAST('1969-12-31 23:59:59.9996' AS timestamp(3)) AS varchar)"),
+            "1970-01-01 00:00:00.000"
+        );
     }
 
     #[test]

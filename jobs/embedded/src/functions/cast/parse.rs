@@ -1,6 +1,6 @@
 //! Text to a value, or to nothing where Trino says "Cannot cast".
 
-use super::super::moment::{parse_date, parse_time, stored};
+use super::super::moment::{parse_date, parse_time, rounded};
 use super::super::type_names::trino_name;
 use chrono::{NaiveDate, NaiveDateTime, TimeZone};
 use datafusion::arrow::array::timezone::Tz;
@@ -36,12 +36,12 @@ pub(super) fn texts_as(texts: &StringViewArray, to: &DataType, lenient: bool) ->
             let values = target.parsed::<Int64Array, i64>(|text| {
                 let (local, written) = timestamp(text.trim())?;
                 match (zone, written) {
-                    (None, None) => stored(local, *unit),
+                    (None, None) => rounded(local, *unit),
                     // A zone that is written has no place in a plain timestamp.
                     (None, Some(_)) => None,
                     (Some(session), written) => {
                         let zone: Tz = written.unwrap_or(session).parse().ok()?;
-                        stored(zone.from_local_datetime(&local).earliest()?.naive_utc(), *unit)
+                        rounded(zone.from_local_datetime(&local).earliest()?.naive_utc(), *unit)
                     }
                 }
             })?;
