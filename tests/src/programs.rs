@@ -87,6 +87,8 @@ fn programs() -> &'static Path {
         // Of the whole workspace, as `cargo test` does: a part of it may ask for fewer features, and so for another
         // build of what it shares with the rest.
         build.arg("--workspace").args(PROGRAMS.iter().flat_map(|program| ["--bin", program]));
+        // A test among them asks for what tests need too, so that all that the programs depend on is built already.
+        build.args(["--test", "quote"]);
         assert!(build.status().expect("cargo").success(), "the programs cannot be built");
         folder()
     })
