@@ -13,7 +13,7 @@ use meterlake_loadgen::{Options, write_files};
 use meterlake_merge::{Args, MergeJob};
 use meterlake_tests::calls::{calls, gzip, many_calls};
 use meterlake_tests::hostile::{self, RawObject};
-use meterlake_tests::lake::{Row, TestLake, counts, hour, range, run, tables};
+use meterlake_tests::lake::{Row, TestLake, counts, hour, range, run};
 use meterlake_tests::lakes::lake_on_trino;
 use meterlake_tests::ministack::s3;
 use meterlake_tests::tree::copy_tree;
@@ -88,7 +88,7 @@ async fn put_and_compare(on_trino: &Lake, local: &TestLake, hour: Hour, objects:
 
 async fn lakes(trino: &athena_local::Trino) -> (Lake, TestLake) {
     let on_trino = lake_on_trino(trino).await;
-    tables(&on_trino).await.unwrap();
+    meterlake_tests::lake::tables(&on_trino).await.unwrap();
     (on_trino, TestLake::new().await)
 }
 
