@@ -169,7 +169,7 @@ impl TestLake {
         let select = format!(
             "SELECT u AS \"user\", CAST(d AS date) AS usage_date, m AS httpmethod, p AS resourcepath, \
              CAST(n AS bigint) AS requests, CAST(n AS bigint) AS billable_requests, \
-             CAST(n * 10 AS decimal(38,0)) AS response_bytes FROM (VALUES {}) AS t (u, d, m, p, n)",
+             CAST(CAST(n AS decimal(38,0)) * 10 AS decimal(38,0)) AS response_bytes FROM (VALUES {}) AS t (u, d, m, p, n)",
             values.join(", ")
         );
         let mut noted = Parameters::from([("rows".to_owned(), rows.len().to_string())]);

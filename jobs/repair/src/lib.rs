@@ -40,7 +40,7 @@ pub struct Args {
     /// Look at every folder and every partition; fail where raw files are counted by no hour, but for those that merge looks back at
     #[arg(long, conflicts_with_all = ["from", "to"])]
     pub full: bool,
-    /// Run MSCK REPAIR TABLE on the raw tables, then mend what it registers twice
+    /// First run MSCK REPAIR TABLE on the raw tables, as the original design did
     #[arg(long)]
     pub msck: bool,
     /// Also delete, in the whole lake, superseded and orphaned generations, and staging tables
@@ -305,8 +305,7 @@ fn range(lake: &Lake, args: &Args, context: &Context) -> Result<Option<(Hour, Ho
     Ok(Some((running.offset(-hours), running)))
 }
 
-/// The original design's statement, for both raw tables. It registers `month=01` with the value `01` beside `1`, which is
-/// mended after it.
+/// The original design's statement, for both raw tables. It registers a folder under the values that its name spells, as we do.
 fn msck(lake: &Lake) -> [Statement; 2] {
     [&lake.layout.raw.name, &lake.layout.lines.name].map(|table| Statement {
         label: "msck".to_owned(),

@@ -35,7 +35,7 @@ async fn two_hours() -> TestLake {
     lake
 }
 
-const RIGHT: [&str; 2] = ["year=2023/month=1/day=31/hour=6", "year=2023/month=2/day=1/hour=0"];
+const RIGHT: [&str; 2] = ["year=2023/month=01/day=31/hour=06", "year=2023/month=02/day=01/hour=00"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_missing_is_added_and_a_second_repair_finds_nothing() {
@@ -52,10 +52,21 @@ async fn a_partition_whose_folder_is_gone_is_removed() {
     assert_eq!((partitions(&lake).await, lake.number(COUNT).await), (vec![RIGHT[1].to_owned()], 3));
 }
 
+/// Registers both hours once more, under another spelling, as older Hives do and people.
+async fn register_again(lake: &TestLake, table: &str) {
+    for (values, hour) in [
+        ("year=2023, month=1, day=31, hour=6", hour("2023-01-31T06")),
+        ("year=2023, month=2, day=1, hour=0", hour("2023-02-01T00")),
+    ] {
+        let folder = lake.lake.layout.raw.folder_of(hour);
+        lake.execute(&format!("ALTER TABLE {table} ADD PARTITION ({values}) LOCATION '{folder}/'")).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_registered_twice_doubles_every_count_until_it_is_mended() {
     let lake = two_hours().await;
-    lake.execute("MSCK REPAIR TABLE restapi_access_log_json").await;
+    register_again(&lake, "restapi_access_log_json").await;
     assert_eq!((partitions(&lake).await.len(), lake.number(COUNT).await), (4, 12));
     assert_eq!(numbers(&lake.repair(&full()).await), [2, 0, 0, 2, 0]);
     assert_eq!((partitions(&lake).await, lake.number(COUNT).await), (RIGHT.map(str::to_owned).to_vec(), 6));
@@ -64,19 +75,19 @@ async fn a_folder_registered_twice_doubles_every_count_until_it_is_mended() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_merge_mends_what_it_reads() {
     let lake = two_hours().await;
-    lake.execute("MSCK REPAIR TABLE restapi_access_log_lines").await;
+    register_again(&lake, "restapi_access_log_lines").await;
     let report = lake.merge_hour(hour("2023-01-31T06")).await;
     assert_eq!((&report["rows"], &report["duplicates"]), (&3.into(), &0.into()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn msck_registers_and_what_it_registers_wrongly_is_mended() {
+async fn msck_registers_what_is_missing_under_the_values_of_its_folder() {
     for is_registered in [false, true] {
         let lake = if is_registered { two_hours().await } else { TestLake::new().await };
         lake.put(hour("2023-01-31T06"), "a", calls(&["1", "2", "3"]));
         lake.put(hour("2023-02-01T00"), "a", calls(&["4", "5", "6"]));
         let report = lake.repair(&Args { msck: true, ..full() }).await;
-        assert_eq!(numbers(&report), [2, 0, 0, 2, 0], "{is_registered}");
+        assert_eq!(numbers(&report), [2, 0, 0, 0, 0], "{is_registered}");
         assert_eq!((partitions(&lake).await, lake.number(COUNT).await), (RIGHT.map(str::to_owned).to_vec(), 6));
     }
 }
@@ -139,7 +150,7 @@ async fn a_folder_that_is_no_partition_is_counted_and_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_says_what_is_wrong_and_changes_nothing() {
     let lake = two_hours().await;
-    lake.execute("MSCK REPAIR TABLE restapi_access_log_json").await;
+    register_again(&lake, "restapi_access_log_json").await;
     lake.put(hour("2023-02-01T01"), "a", calls(&["7"]));
     let before = partitions(&lake).await;
     let report = meterlake_repair::run(&lake.lake, None, &full(), &context(true)).await.unwrap();
@@ -149,7 +160,7 @@ async fn a_dry_run_says_what_is_wrong_and_changes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_repairs_at_once_agree() {
     let lake = two_hours().await;
-    lake.execute("MSCK REPAIR TABLE restapi_access_log_json").await;
+    register_again(&lake, "restapi_access_log_json").await;
     let args = full();
     let context = context(false);
     let again = || meterlake_repair::run(&lake.lake, None, &args, &context);

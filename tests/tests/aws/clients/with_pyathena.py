@@ -110,7 +110,7 @@ class PlainCursor(unittest.TestCase):
         self.assertIn((DATABASE,), cursor().execute("SHOW DATABASES").fetchall())
         self.assertIn(("restapi_access_log_parquet",), cursor().execute("SHOW TABLES").fetchall())
         partitions = cursor().execute("SHOW PARTITIONS restapi_access_log_parquet").fetchall()
-        self.assertEqual(partitions, [("year=2023/month=1/day=31/hour=6",)])
+        self.assertEqual(partitions, [("year=2023/month=01/day=31/hour=06",)])
         columns = [name.strip() for (name,) in cursor().execute("SHOW COLUMNS IN usage_daily").fetchall()]
         self.assertEqual((columns[:2], columns[-3:]), (["user", "usage_date"], ["year", "month", "day"]))
 
