@@ -128,8 +128,9 @@ impl<'a> Work<'a> {
         }
         if counts.requests != calls {
             let error = anyhow!(
-                "{} counts {} requests where the hours have {calls} calls: every call must be counted; what is not \
-                 billable is left out of billable_requests alone",
+                "{} counts {} requests where the hours have {calls} calls: every call must be counted, and what is not \
+                 billable is left out of billable_requests alone; if the SQL is right, an hour is registered twice: run \
+                 `repair`, which mends that",
                 self.sql.label(),
                 counts.requests
             );

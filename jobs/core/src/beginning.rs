@@ -86,12 +86,14 @@ impl Beginning {
     }
 }
 
-/// The first hour that has a raw folder; `None`: there is none.
+/// The first hour that has a raw folder or is published; `None`: there is none.
 ///
 /// # Errors
 /// The store failed.
-pub async fn first_raw_hour(lake: &Lake) -> Result<Option<Hour>> {
-    first_hour_below(lake, &lake.layout.raw.folder).await
+pub async fn first_known_hour(lake: &Lake) -> Result<Option<Hour>> {
+    let raw = first_hour_below(lake, &lake.layout.raw.folder).await?;
+    let published = first_hour_below(lake, &publications::root(lake, &lake.layout.merged)).await?;
+    Ok(raw.into_iter().chain(published).min())
 }
 
 /// The first hour that has a folder below one that is laid out as tables are.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use meterlake_core::catalog::{Partition, required_table};
 use meterlake_core::generation::Fingerprint;
 use meterlake_core::lake::Lake;
@@ -172,7 +172,16 @@ pub(crate) fn first_arrival(month: Month) -> Day {
 }
 
 async fn arrival_days(lake: &Lake, first: Day) -> Result<Vec<ArrivalDay>> {
-    let heads = publications::heads_since(lake, &lake.layout.usage_daily, Some(first)).await?;
+    let table = &lake.layout.usage_daily;
+    // Its rows lie in a folder that statements may read, so they would be billed twice.
+    if let Some(stranger) = publications::strangers::<Day>(lake, table, table).await?.into_iter().next() {
+        bail!(
+            "no job published the partition {} of {}: run `repair`, which removes it",
+            stranger.values.join("/"),
+            table.name
+        );
+    }
+    let heads = publications::heads_since(lake, table, Some(first)).await?;
     let days = heads.into_iter().filter_map(|(day, head)| {
         let publication = head.publication()?;
         let (generation, rows) = (publication.generation.to_string(), publication.number("rows"));

@@ -8,7 +8,7 @@ use std::fmt;
 
 use anyhow::{Context as _, Result, bail};
 use async_trait::async_trait;
-use meterlake_core::beginning::{Beginning, first_raw_hour};
+use meterlake_core::beginning::{Beginning, first_known_hour};
 use meterlake_core::catalog::Parameters;
 use meterlake_core::engine::Statement;
 use meterlake_core::lake::Lake;
@@ -103,7 +103,7 @@ async fn begin(lake: &Lake, args: &Args, context: &Context, output: &mut Output<
         let beginning = Beginning::look(lake).await?;
         let first = match args.begins.or(beginning.first) {
             Some(first) => first,
-            None => first_raw_hour(lake).await?.unwrap_or_else(|| Hour::containing(context.now)),
+            None => first_known_hour(lake).await?.unwrap_or_else(|| Hour::containing(context.now)),
         };
         let is_noted = beginning.first == Some(first);
         if context.dry_run {

@@ -8,28 +8,32 @@ use meterlake_core::catalog::{Partition, PartitionFilter};
 use meterlake_core::generation::Generation;
 use meterlake_core::layout::TableLayout;
 use meterlake_core::period::{Day, Period};
+use meterlake_core::run::one_line;
 use meterlake_merge::Args;
 use meterlake_repair::Args as RepairArgs;
+use meterlake_tests::billing::draft;
 use meterlake_tests::calls::calls;
 use meterlake_tests::lake::{TestLake, context, hour, one, run};
 use serde_json::Value;
+
+use crate::invoices::PLANS;
 
 const HOUR: &str = "2023-01-31T06";
 
 /// A lake with an hour of a call, a copy and a malformed line, and its day.
 async fn lake() -> TestLake {
-    let lake = TestLake::new().await;
+    let lake = TestLake::with_plans(PLANS).await;
     lake.put(hour(HOUR), "a", calls(&["1", "1"]) + "no record\n");
     lake.repair(&RepairArgs::default()).await;
     lake.merge_hour(hour(HOUR)).await;
-    aggregate(&lake).await;
+    aggregate(&lake).await.unwrap();
     lake
 }
 
-async fn aggregate(lake: &TestLake) -> Value {
+async fn aggregate(lake: &TestLake) -> anyhow::Result<Value> {
     let day = Some("2023-01-31".parse().ok());
     let args = AggregateArgs { day, allow_missing: true, lookback: Some(0), ..AggregateArgs::default() };
-    run::<AggregateJob>(&lake.lake, &args).await.unwrap().remove(0)
+    Ok(run::<AggregateJob>(&lake.lake, &args).await?.remove(0))
 }
 
 async fn partitions(lake: &TestLake) -> Vec<(String, Vec<Partition>)> {
@@ -80,12 +84,17 @@ async fn what_no_job_published_is_read_by_none_and_removed_by_repair() {
 
     lake.put(hour(HOUR).next(), "a", calls(&["1", "2"]));
     assert_eq!(lake.merge_hour(hour(HOUR).next()).await["rows"], 1, "1 is a copy of the hour before");
-    assert_eq!(aggregate(&lake).await["requests"], 2);
+    // Whoever could count them twice refuses, and says which command mends it.
+    let refused = one_line(&aggregate(&lake).await.unwrap_err());
+    assert!(refused.contains("registered twice: run `repair`"), "{refused}");
+    let refused = lake.invoice_fails(&draft("2023-01")).await;
+    assert!(refused.contains("no job published the partition") && refused.contains("run `repair`"), "{refused}");
 
     let dry = meterlake_repair::run(&lake.lake, None, &RepairArgs::default(), &context(true)).await.unwrap();
     let report = lake.repair(&RepairArgs::default()).await;
     assert_eq!((dry.strangers, report.strangers), (7, 7));
     assert_eq!(lake.repair(&RepairArgs::default()).await.strangers, 0);
+    assert_eq!(aggregate(&lake).await.unwrap()["requests"], 2);
     assert_eq!(lake.number("SELECT sum(requests) FROM usage_daily").await, 2);
     assert_eq!(lake.calls().await, 2);
 }
@@ -101,15 +110,15 @@ async fn a_generation_that_is_gone_is_made_again() {
 
     // One file of it is enough.
     let day = "2023-01-31".parse::<Day>().unwrap();
-    aggregate(&lake).await;
+    aggregate(&lake).await.unwrap();
     let published = lake.lake.layout.usage_daily.folder_of(day).to_path().unwrap();
     let newest = fs::read_dir(&published).unwrap().map(|entry| entry.unwrap().path());
     for folder in newest {
         fs::remove_dir_all(folder).unwrap();
     }
-    let again = aggregate(&lake).await;
+    let again = aggregate(&lake).await.unwrap();
     assert_eq!((&again["status"], &again["requests"]), (&"published".into(), &1.into()));
-    assert_eq!(aggregate(&lake).await["status"], "unchanged");
+    assert_eq!(aggregate(&lake).await.unwrap()["status"], "unchanged");
 
     // Where the raw files are gone as well, nothing is published in place of what was counted.
     let partition = lake.published().await.remove(0);
