@@ -155,9 +155,15 @@ pub async fn heads_since<P: Period>(lake: &Lake, table: &TableLayout, first: Opt
 pub async fn strangers<P: Period>(lake: &Lake, owner: &TableLayout, table: &TableLayout) -> Result<Vec<Partition>> {
     // First the catalog, then the logs: what is published meanwhile is not taken for a stranger.
     let partitions = lake.catalog.partitions(&table.name, &PartitionFilter::default()).await?;
-    let heads = heads_since(lake, owner, None).await?.into_iter().filter(|(_, head)| head.partition.is_some());
-    let published: BTreeSet<Vec<String>> = heads.map(|(period, _): (P, Head)| period_values(period)).collect();
-    Ok(partitions.into_iter().filter(|partition| !published.contains(&partition.values)).collect())
+    Ok(strangers_among::<P>(partitions, &heads_since(lake, owner, None).await?))
+}
+
+/// Those of some partitions of which no job published anything, by what was published after they were listed.
+#[must_use]
+pub fn strangers_among<P: Period>(partitions: Vec<Partition>, heads: &[(P, Head)]) -> Vec<Partition> {
+    let published = heads.iter().filter(|(_, head)| head.partition.is_some());
+    let published: BTreeSet<Vec<String>> = published.map(|(period, _)| period_values(*period)).collect();
+    partitions.into_iter().filter(|partition| !published.contains(&partition.values)).collect()
 }
 
 /// What each period published at a time, of those that had published something, and whether it is what is published now.

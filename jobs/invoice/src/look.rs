@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, bail};
-use meterlake_core::catalog::{Partition, required_table};
+use meterlake_core::catalog::{Partition, PartitionFilter, required_table};
 use meterlake_core::generation::Fingerprint;
 use meterlake_core::lake::Lake;
+use meterlake_core::layout::period_of_values;
 use meterlake_core::location::Location;
 use meterlake_core::period::{Day, Month, Period};
 use meterlake_core::publications::{self, Head};
@@ -173,15 +174,18 @@ pub(crate) fn first_arrival(month: Month) -> Day {
 
 async fn arrival_days(lake: &Lake, first: Day) -> Result<Vec<ArrivalDay>> {
     let table = &lake.layout.usage_daily;
-    // Its rows lie in a folder that statements may read, so they would be billed twice.
-    if let Some(stranger) = publications::strangers::<Day>(lake, table, table).await?.into_iter().next() {
+    let partitions = lake.catalog.partitions(&table.name, &PartitionFilter::default()).await?;
+    let heads = publications::heads_since(lake, table, Some(first)).await?;
+    // Its rows lie in a folder that statements may read, so they would be billed twice. Earlier days are read by none.
+    let is_read = |partition: &Partition| period_of_values::<Day>(&partition.values).is_none_or(|day| day >= first);
+    let read = partitions.into_iter().filter(is_read).collect();
+    if let Some(stranger) = publications::strangers_among(read, &heads).first() {
         bail!(
             "no job published the partition {} of {}: run `repair`, which removes it",
             stranger.values.join("/"),
             table.name
         );
     }
-    let heads = publications::heads_since(lake, table, Some(first)).await?;
     let days = heads.into_iter().filter_map(|(day, head)| {
         let publication = head.publication()?;
         let (generation, rows) = (publication.generation.to_string(), publication.number("rows"));
