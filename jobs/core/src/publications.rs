@@ -146,7 +146,7 @@ pub async fn heads_since<P: Period>(lake: &Lake, table: &TableLayout, first: Opt
 }
 
 /// The partitions of a table of which no job published anything: registered under another spelling of a period (`1` beside `01`),
-/// of a period that publishes nothing, or of no period at all. A query of a person counts them, no job's does. One that only points
+/// of a period that publishes nothing, or of no period at all. A statement may count its rows twice. One that only points
 /// elsewhere is put right by the look. `owner` is the table whose logs say what is published: the same one, or the one that it
 /// follows.
 ///

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use meterlake_core::lake::Lake;
 use meterlake_core::period::{Day, Hour, Month, Period};
 use meterlake_core::run::{Context, Job, Output, OutputFormat, standard_output};
@@ -52,7 +52,7 @@ pub(crate) async fn run(lake: &Lake, traffic: Traffic) -> Result<()> {
     tell(&truth)?;
 
     say("2. tables: create the tables; and a plan file for the invoices")?;
-    let context = Context { now: Utc::now(), dry_run: false, deadline: None };
+    let context = Context { now: lake.clock.now(), dry_run: false, deadline: None };
     let begins = Some(Hour::containing(traffic.month.start()));
     TablesJob::run(lake, &meterlake_tables::Args { begins }, &context, &mut Output::print(OutputFormat::Text)).await?;
     check::write_plans(lake).await?;

@@ -13,7 +13,8 @@ use meterlake_core::report::Status;
 use meterlake_core::run::{Context, Job, Output, Pace, each, selected_periods};
 use serde::Deserialize;
 
-use crate::job::{self, Closed, Options, Work, head, merge_hour};
+use crate::closed::Closed;
+use crate::job::{self, Options, Work, head, merge_hour};
 use crate::report::Report;
 
 /// The job `merge`.

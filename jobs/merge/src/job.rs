@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use meterlake_core::catalog::{Partition, required_table};
-use meterlake_core::chain::OBJECTS;
 use meterlake_core::engine::{Scan, StatementFailed};
 use meterlake_core::generation::{Fingerprint, Generation};
 use meterlake_core::kinds::{Kind, follow};
@@ -23,6 +22,7 @@ use meterlake_core::sql::SqlFile;
 use meterlake_core::store::{Object, visible_objects};
 
 use crate::args::MergeJob;
+use crate::closed::{published_manifest, refuse_closed};
 use crate::inputs::{Inputs, Manifest};
 use crate::objects::{Depth, MAX_LINE_BYTES};
 use crate::publication::{Counts, OUTPUT_FILES, has_silent_edit, is_equal, publication, renewed, report};
@@ -144,7 +144,7 @@ impl<'a> Work<'a> {
     async fn rebuild(&self, options: Options) -> Result<Option<Report>> {
         let before = published_manifest(self.lake, self.slot.current()).await?;
         if !options.force {
-            self.refuse_closed(before.as_ref()).await?;
+            refuse_closed(self.lake, self.hour, &self.inputs, self.published(), before.as_ref()).await?;
         }
         let before = before.unwrap_or_default();
         if let Some(published) = self.published()
@@ -168,29 +168,6 @@ impl<'a> Work<'a> {
             Some(whole) if error.is::<LongLine>() => self.build(&whole, Depth::Whole, options).await,
             _ => Err(error),
         }
-    }
-
-    /// Refuses an hour that cannot be built again without losing a call, or counting one twice.
-    async fn refuse_closed(&self, manifest: Option<&Manifest>) -> Result<()> {
-        if let Some(manifest) = manifest {
-            refuse_gone(self.hour, &manifest.gone_from(&self.inputs))?;
-        } else if let Some(published) = self.published()
-            && published.number("source_files") > 0
-            && published.notes.get(OBJECTS) != Some(&self.inputs.own_objects())
-        {
-            // Nobody knows any more which files it was made from, only that they were others.
-            let first = format!("one of its {} files", published.number("source_files"));
-            bail!(Closed { hour: self.hour, count: 1, first });
-        }
-        // The hour after it was merged without what this one would count now, and cannot be merged again.
-        let next = self.hour.next();
-        if self.inputs.objects.is_empty() {
-            return Ok(());
-        }
-        if let Some(manifest) = published_manifest(self.lake, head(self.lake, next).await?.partition.as_ref()).await? {
-            refuse_gone(next, &manifest.gone_from(&Inputs::list(self.lake, next, None).await?))?;
-        }
-        Ok(())
     }
 
     /// Writes a generation from the objects of a manifest, which were looked at as far as `depth` says, and publishes it.
@@ -370,34 +347,6 @@ struct LongLine;
 /// Whether a statement failed, and the content of an object may be why.
 fn may_be_content(error: &anyhow::Error) -> bool {
     error.downcast_ref::<StatementFailed>().is_none_or(|failed| !failed.is_retryable)
-}
-
-/// An hour is closed: it cannot be built again from what it was made from, nor can the hour before it, from which it took what
-/// is a copy.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "{count} raw files that the published hour {hour} was made from are gone, such as {first}: put them back, or merge without \
-     them with --force; files that came since are counted where they are moved into the folder of the running hour"
-)]
-pub(crate) struct Closed {
-    hour: Hour,
-    count: usize,
-    first: String,
-}
-
-fn refuse_gone(hour: Hour, gone: &[&str]) -> Result<()> {
-    match gone.first() {
-        None => Ok(()),
-        Some(first) => bail!(Closed { hour, count: gone.len(), first: (*first).to_owned() }),
-    }
-}
-
-/// The manifest of a published generation; `None` if nothing is published, or it is gone.
-async fn published_manifest(lake: &Lake, published: Option<&Partition>) -> Result<Option<Manifest>> {
-    match published {
-        Some(published) => Manifest::read(lake, &Generation::folder_around(&published.location)).await,
-        None => Ok(None),
-    }
 }
 
 /// What a dry run says of an hour: what would be done and why, and the statement.

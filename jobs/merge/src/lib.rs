@@ -4,6 +4,7 @@
 //! fingerprint is stored with the partition: the same one means that there is nothing to do.
 
 mod args;
+mod closed;
 mod inputs;
 mod job;
 mod objects;

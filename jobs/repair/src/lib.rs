@@ -230,7 +230,7 @@ async fn strangers(lake: &Lake, dry_run: bool) -> Result<usize> {
     }
     for (table, partition) in &found {
         let (table, values, location) = (&table.name, partition.values.join("/"), &partition.location);
-        tracing::warn!(%table, values, %location, "no job published this partition: no job reads it, queries of people do");
+        tracing::warn!(%table, values, %location, "no job published this partition: a statement may count its rows twice");
     }
     if !dry_run {
         for (table, partition) in &found {
