@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use chrono::Utc;
-use meterlake_core::catalog::Parameters;
 use meterlake_core::clock::Clock;
 use meterlake_core::day_inputs::DayInputs;
 use meterlake_core::generation::Generation;
 use meterlake_core::location::Location;
+use meterlake_core::notes::DayNotes;
 use meterlake_core::period::{Day, Month, Period};
 use meterlake_core::publish::Publication;
 use meterlake_core::slot::Slot;
@@ -136,6 +136,11 @@ pub fn sum(records: &[Record], column: &str) -> Decimal {
     records.iter().map(|record| record[column].parse::<Decimal>().expect("a decimal")).sum()
 }
 
+/// What is noted of a day with these rows.
+fn noted(rows: &[Used]) -> DayNotes {
+    DayNotes { rows: rows.len() as u64, ..DayNotes::default() }
+}
+
 impl TestLake {
     /// A lake with its tables and a plan file.
     pub async fn with_plans(plans: &str) -> Self {
@@ -153,11 +158,11 @@ impl TestLake {
 
     /// Publishes a day of arrival with just these rows, as `aggregate` would if its hours had given them.
     pub async fn put_usage(&self, arrival: &str, rows: &[Used]) {
-        self.put_usage_noting(arrival, rows, &[]).await;
+        self.put_usage_noting(arrival, rows, noted(rows)).await;
     }
 
-    /// The same, with more notes on the partition.
-    pub async fn put_usage_noting(&self, arrival: &str, rows: &[Used], notes: &[(&str, &str)]) {
+    /// The same, with other notes.
+    pub async fn put_usage_noting(&self, arrival: &str, rows: &[Used], notes: DayNotes) {
         let literal = |text: &str| format!("'{}'", text.replace('\'', "''"));
         let values: Vec<String> = rows
             .iter()
@@ -172,9 +177,7 @@ impl TestLake {
              CAST(CAST(n AS decimal(38,0)) * 10 AS decimal(38,0)) AS response_bytes FROM (VALUES {}) AS t (u, d, m, p, n)",
             values.join(", ")
         );
-        let mut noted = Parameters::from([("rows".to_owned(), rows.len().to_string())]);
-        noted.extend(notes.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
-        self.publish_usage(day(arrival), (!rows.is_empty()).then_some(select), noted).await;
+        self.publish_usage(day(arrival), (!rows.is_empty()).then_some(select), notes).await;
     }
 
     /// Publishes a day with a row for each of many customers, named by numbers.
@@ -188,12 +191,12 @@ impl TestLake {
              WHERE a * 1000 + b < {customers}",
             customers.div_ceil(1000)
         );
-        let noted = Parameters::from([("rows".to_owned(), customers.to_string())]);
+        let noted = DayNotes { rows: customers, ..DayNotes::default() };
         self.publish_usage(arrival, Some(select), noted).await;
     }
 
     /// Publishes what a query gives as a day of arrival.
-    pub async fn publish_usage(&self, arrival: Day, select: Option<String>, notes: Parameters) {
+    pub async fn publish_usage(&self, arrival: Day, select: Option<String>, notes: DayNotes) {
         let lake = &self.lake;
         let generation = Generation::begin(&Clock::real());
         let table = &lake.layout.usage_daily;

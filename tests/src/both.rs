@@ -9,7 +9,7 @@ use meterlake_core::layout::TableLayout;
 use meterlake_core::location::Location;
 use meterlake_core::log;
 use meterlake_core::names::TableName;
-use meterlake_core::period::Period;
+use meterlake_core::notes::Published;
 use meterlake_core::publications;
 use meterlake_core::sql::{SqlValue, SqlValues};
 
@@ -57,7 +57,7 @@ impl Both {
     }
 
     /// The generations that a table's periods publish: what a statement over it may see.
-    pub async fn generations<P: Period>(&self, table: &TableLayout) -> SqlValue {
+    pub async fn generations<P: Published>(&self, table: &TableLayout) -> SqlValue {
         let heads = publications::heads_since::<P>(&self.local.lake, table, None).await.expect("logs");
         let published = heads.iter().filter_map(|(_, head)| head.publication());
         SqlValue::Texts(published.map(|published| published.generation.to_string()).collect())

@@ -12,7 +12,7 @@ use meterlake_core::engine::{Outcome, Statement};
 use meterlake_core::generation::Generation;
 use meterlake_core::lake::Lake;
 use meterlake_core::location::Location;
-use meterlake_core::period::{Hour, Period};
+use meterlake_core::period::{Day, Hour, Period};
 use meterlake_core::publish::Publication;
 use meterlake_core::run::{Context, Job, Output};
 use meterlake_merge::{Args as MergeArgs, MergeJob};
@@ -281,8 +281,10 @@ impl TestLake {
             let generation = |one: &Partition| Generation::folder_around(&one.location).to_path();
             let partition = published.iter().find(|one| generation(one).is_some_and(|folder| path.starts_with(folder)));
             let Some(partition) = partition else { return false };
-            let publication = Publication::of(partition).expect("a publication");
-            let written = ["rows", "duplicates", "malformed"].iter().any(|note| publication.number(note) > 0);
+            let hour = Publication::<Hour>::of(partition).map(|one| one.notes);
+            let rows = hour.map(|hour| hour.rows + hour.duplicates + hour.malformed);
+            let rows = rows.or_else(|| Publication::<Day>::of(partition).map(|one| one.notes.rows));
+            let written = rows.expect("a publication") > 0;
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             name == "_inputs.json" || (written && name.ends_with(".parquet"))
         };

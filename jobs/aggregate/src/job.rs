@@ -3,11 +3,12 @@
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use meterlake_core::catalog::{Parameters, required_table};
+use meterlake_core::catalog::required_table;
 use meterlake_core::day_inputs::DayInputs;
 use meterlake_core::engine::{Scan, Statement};
 use meterlake_core::lake::Lake;
-use meterlake_core::period::{Day, Hour, Period};
+use meterlake_core::notes::{DayNotes, HourNotes};
+use meterlake_core::period::{Day, Period};
 use meterlake_core::publish::Publication;
 use meterlake_core::report::Status;
 use meterlake_core::run::Job;
@@ -64,12 +65,9 @@ struct Counts {
     scan: Scan,
 }
 
-/// The note of a day that says how many files it has.
-const OUTPUT_FILES: &str = "output_files";
-
 /// Whether a day was published without some of its hours.
-pub(crate) fn lacks_hours(published: &Publication) -> bool {
-    published.notes.get("missing_hours").is_some_and(|hours| !hours.is_empty())
+pub(crate) fn lacks_hours(published: &Publication<Day>) -> bool {
+    !published.notes.missing_hours.is_empty()
 }
 
 /// `None`: the day changed meanwhile and has to be looked at again.
@@ -94,7 +92,7 @@ impl<'a> Work<'a> {
             required_table(&*lake.catalog, &table.name).await?;
         }
         let slot = Slot::look(lake, &lake.layout.usage_daily, day).await?;
-        let is_there = slot.is_there(OUTPUT_FILES).await?;
+        let is_there = slot.is_there().await?;
         let inputs = DayInputs::look(lake, day).await?;
         Ok(Self { lake, day, sql: lake.sql.query("usage_daily")?, inputs, slot, is_there })
     }
@@ -112,7 +110,7 @@ impl<'a> Work<'a> {
         }
         self.inputs.require_linked(self.day)?;
         let fingerprint = self.inputs.fingerprint(self.lake, &self.sql);
-        let calls = self.inputs.sum("rows");
+        let calls = self.inputs.sum(|hour| hour.rows);
         let draft = if calls == 0 {
             self.slot.draft(AggregateJob::NAME)?
         } else {
@@ -148,7 +146,7 @@ impl<'a> Work<'a> {
     }
 
     async fn write(&self, draft: &Draft) -> Result<Counts> {
-        if self.inputs.sum("rows") == 0 {
+        if self.inputs.sum(|hour| hour.rows) == 0 {
             return Ok(Counts::default());
         }
         let outcome = self.lake.engine.execute(&self.statement(draft, &self.sql, self.render(draft)?)).await?;
@@ -190,24 +188,23 @@ impl<'a> Work<'a> {
         self.sql.render_one(&values)
     }
 
-    fn publication(&self, draft: &Draft, counts: Counts) -> Publication {
-        let number = |key: &str, number: u64| (key.to_owned(), number.to_string());
-        let missing: Vec<String> = self.inputs.missing().iter().map(Hour::to_string).collect();
-        let notes = Parameters::from([
-            number("rows", counts.rows),
-            number("requests", counts.requests),
-            number("unattributed", counts.unattributed),
-            number("lines", self.inputs.sum("lines")),
-            number("duplicates", self.inputs.sum("duplicates")),
-            number("malformed", self.inputs.sum("malformed")),
-            number("unreadable_values", self.inputs.sum("unreadable_values")),
-            number("unreadable_objects", self.inputs.sum("unreadable_objects")),
-            number("source_files", self.inputs.sum("output_files")),
-            number("source_bytes", self.inputs.sum("output_bytes")),
-            number(OUTPUT_FILES, counts.output_files),
-            number("output_bytes", counts.output_bytes),
-            ("missing_hours".to_owned(), missing.join(",")),
-        ]);
+    fn publication(&self, draft: &Draft, counts: Counts) -> Publication<Day> {
+        let of_hours = |number: fn(&HourNotes) -> u64| self.inputs.sum(number);
+        let notes = DayNotes {
+            rows: counts.rows,
+            requests: counts.requests,
+            unattributed: counts.unattributed,
+            lines: of_hours(|hour| hour.lines),
+            duplicates: of_hours(|hour| hour.duplicates),
+            malformed: of_hours(|hour| hour.malformed),
+            unreadable_values: of_hours(|hour| hour.unreadable_values),
+            unreadable_objects: of_hours(|hour| hour.unreadable_objects),
+            source_files: of_hours(|hour| hour.output_files),
+            source_bytes: of_hours(|hour| hour.output_bytes),
+            output_files: counts.output_files,
+            output_bytes: counts.output_bytes,
+            missing_hours: self.inputs.missing(),
+        };
         Publication {
             generation: draft.generation.clone(),
             fingerprint: self.inputs.fingerprint(self.lake, &self.sql),
@@ -231,7 +228,7 @@ pub(crate) async fn plan(lake: &Lake, day: Day) -> Result<(String, String)> {
         None => "would be built for the first time",
     };
     let missing = work.inputs.missing().len();
-    let calls = work.inputs.sum("rows");
+    let calls = work.inputs.sum(|hour| hour.rows);
     let draft = work.slot.draft(AggregateJob::NAME)?;
     Ok((format!("{day} ({calls} calls, {missing} hours never merged) {why}"), work.render(&draft)?))
 }

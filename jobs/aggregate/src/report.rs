@@ -3,7 +3,7 @@
 use std::fmt;
 
 use meterlake_core::engine::Scan;
-use meterlake_core::period::Day;
+use meterlake_core::period::{Day, Hour};
 use meterlake_core::publish::Publication;
 use meterlake_core::report::{Cost, Status, human_bytes};
 use meterlake_core::run::Job;
@@ -27,7 +27,7 @@ pub struct Report {
     /// Calls without a user; they are never billed.
     pub unattributed: u64,
     /// Hours that were never merged, if that was allowed.
-    pub missing_hours: Vec<String>,
+    pub missing_hours: Vec<Hour>,
     /// Lines of the access log in these hours.
     pub lines: u64,
     /// Lines that merge left out of these hours as copies.
@@ -59,26 +59,25 @@ pub struct Report {
 
 impl Report {
     /// The report of a day that is published so.
-    pub(crate) fn of(day: Day, status: Status, publication: &Publication, scan: Scan) -> Self {
-        let number = |key: &str| publication.number(key);
-        let missing = publication.notes.get("missing_hours").map(String::as_str).unwrap_or_default();
+    pub(crate) fn of(day: Day, status: Status, publication: &Publication<Day>, scan: Scan) -> Self {
+        let notes = publication.notes.clone();
         Self {
             job: AggregateJob::NAME,
             period: day,
             status,
-            rows: number("rows"),
-            requests: number("requests"),
-            unattributed: number("unattributed"),
-            missing_hours: missing.split(',').filter(|hour| !hour.is_empty()).map(str::to_owned).collect(),
-            lines: number("lines"),
-            duplicates: number("duplicates"),
-            malformed: number("malformed"),
-            unreadable_values: number("unreadable_values"),
-            unreadable_objects: number("unreadable_objects"),
-            source_files: number("source_files"),
-            source_bytes: number("source_bytes"),
-            output_files: number("output_files"),
-            output_bytes: number("output_bytes"),
+            rows: notes.rows,
+            requests: notes.requests,
+            unattributed: notes.unattributed,
+            missing_hours: notes.missing_hours,
+            lines: notes.lines,
+            duplicates: notes.duplicates,
+            malformed: notes.malformed,
+            unreadable_values: notes.unreadable_values,
+            unreadable_objects: notes.unreadable_objects,
+            source_files: notes.source_files,
+            source_bytes: notes.source_bytes,
+            output_files: notes.output_files,
+            output_bytes: notes.output_bytes,
             generation: publication.generation.to_string(),
             sql: publication.sql.clone(),
             scan,

@@ -13,7 +13,8 @@ use crate::kinds::{self, Kind};
 use crate::lake::Lake;
 use crate::layout::{LINE_ITEMS_FOLDER, TableLayout};
 use crate::names::{Name, TableName};
-use crate::period::{Day, Hour, Month, Period};
+use crate::notes::{Notes, Published};
+use crate::period::{Day, Hour, Month};
 use crate::publications;
 use crate::publish::Publication;
 use crate::store::visible_objects;
@@ -86,13 +87,13 @@ impl AsOf {
     }
 }
 
-async fn published<P: Period>(lake: &Lake, table: &TableLayout, time: DateTime<Utc>) -> Result<Vec<Then>> {
+async fn published<P: Published>(lake: &Lake, table: &TableLayout, time: DateTime<Utc>) -> Result<Vec<Then>> {
     let mut published = Vec::new();
     for (_, partition, is_published) in publications::published_at::<P>(lake, table, time).await? {
         // What is published now is there. Of another, as many objects must be left as were noted.
         let generation = Generation::folder_around(&partition.location);
-        let noted = Publication::of(&partition).and_then(|then| then.notes.get("output_files")?.parse().ok());
-        let is_gone = !is_published && visible_objects(&*lake.store, &generation).await?.len() < noted.unwrap_or(1);
+        let noted = Publication::<P>::of(&partition).map_or(0, |then| then.notes.output_files()).max(1);
+        let is_gone = !is_published && (visible_objects(&*lake.store, &generation).await?.len() as u64) < noted;
         published.push(Then { partition, is_gone });
     }
     Ok(published)

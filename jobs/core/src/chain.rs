@@ -22,20 +22,7 @@ use crate::store::{Object, visible_objects};
 /// The object in each generation that lists its inputs. The name hides it from query engines.
 pub const MANIFEST: &str = "_inputs.json";
 
-/// The note of an hour's publication that names the generation of the hour before which it was made from.
-pub const BEFORE: &str = "before";
-/// What the note says where the hour before published nothing.
-const NONE: &str = "none";
-/// The note that stands for the raw objects which it was made from.
-pub const OBJECTS: &str = "objects";
-
-/// What the note [`BEFORE`] says.
-#[must_use]
-pub fn before(generation: Option<&Generation>) -> String {
-    generation.map_or_else(|| NONE.to_owned(), ToString::to_string)
-}
-
-/// What the note [`OBJECTS`] says.
+/// The hash that stands for the raw objects of an hour, as its job notes it.
 #[must_use]
 pub fn objects(raw: &Location, objects: &[Object]) -> String {
     Fingerprint::default().objects("own", raw, objects).finish()
@@ -43,19 +30,19 @@ pub fn objects(raw: &Location, objects: &[Object]) -> String {
 
 /// Whether an hour that is published names what the hour before it publishes. One that is not published is linked to nothing.
 #[must_use]
-pub fn is_linked(previous: &Head, hour: &Head) -> bool {
+pub fn is_linked(previous: &Head<Hour>, hour: &Head<Hour>) -> bool {
     let generation = previous.publication().map(|published| published.generation);
-    hour.publication().is_none_or(|published| published.notes.get(BEFORE) == Some(&before(generation.as_ref())))
+    hour.publication().is_none_or(|published| published.notes.before == generation)
 }
 
 /// The raw objects of an hour that its published generation does not name, unchanged; all of them, if it was never published.
 ///
 /// # Errors
 /// The store failed, or the generation's manifest is broken.
-pub async fn unsettled_objects(lake: &Lake, hour: Hour, head: &Head) -> Result<Vec<Object>> {
+pub async fn unsettled_objects(lake: &Lake, hour: Hour, head: &Head<Hour>) -> Result<Vec<Object>> {
     let mut there = visible_objects(&*lake.store, &lake.layout.raw.folder_of(hour)).await?;
     let Some((partition, published)) = head.partition.as_ref().zip(head.publication()) else { return Ok(there) };
-    if published.notes.get(OBJECTS) == Some(&objects(&lake.layout.raw.folder, &there)) {
+    if published.notes.objects == objects(&lake.layout.raw.folder, &there) {
         return Ok(Vec::new());
     }
     let named = Manifest::read(lake, partition).await?;
@@ -70,7 +57,7 @@ pub async fn unsettled_objects(lake: &Lake, hour: Hour, head: &Head) -> Result<V
 ///
 /// # Errors
 /// The store failed, or the generation's manifest is broken.
-pub async fn is_closed(lake: &Lake, hour: Hour, head: &Head) -> Result<bool> {
+pub async fn is_closed(lake: &Lake, hour: Hour, head: &Head<Hour>) -> Result<bool> {
     let Some(partition) = &head.partition else { return Ok(false) };
     let there = visible_objects(&*lake.store, &lake.layout.raw.folder_of(hour)).await?;
     let there: BTreeSet<&str> =

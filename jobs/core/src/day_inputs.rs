@@ -9,6 +9,7 @@ use crate::beginning::Beginning;
 use crate::chain;
 use crate::generation::Fingerprint;
 use crate::lake::Lake;
+use crate::notes::HourNotes;
 use crate::period::{Day, Hour, Period};
 use crate::publications::{self, Head};
 use crate::publish::Publication;
@@ -22,10 +23,10 @@ pub struct DayInputs {
     /// Where the lake begins.
     beginning: Beginning,
     /// The hour before the day.
-    before: Head,
-    hours: Vec<(Hour, Head)>,
+    before: Head<Hour>,
+    hours: Vec<(Hour, Head<Hour>)>,
     /// The first hour after the day.
-    after: (Hour, Head),
+    after: (Hour, Head<Hour>),
 }
 
 impl DayInputs {
@@ -50,7 +51,7 @@ impl DayInputs {
         let hours: Vec<Hour> = hours.into_iter().collect();
         let beginning = Beginning::look(lake).await?;
         let heads = publications::heads(lake, &lake.layout.merged, &hours).await?;
-        let heads: BTreeMap<Hour, Head> = hours.into_iter().zip(heads).collect();
+        let heads: BTreeMap<Hour, Head<Hour>> = hours.into_iter().zip(heads).collect();
         let head = |hour: Hour| heads.get(&hour).cloned().unwrap_or_default();
         let of_day = |day: &Day| {
             let first = Hour::containing(day.start());
@@ -144,20 +145,20 @@ impl DayInputs {
     }
 
     /// The hours and what is published of them.
-    pub fn hours(&self) -> impl Iterator<Item = &(Hour, Head)> {
+    pub fn hours(&self) -> impl Iterator<Item = &(Hour, Head<Hour>)> {
         self.hours.iter()
     }
 
     /// The sum of a number that merge noted with each hour.
     #[must_use]
-    pub fn sum(&self, key: &str) -> u64 {
-        self.publications().map(|published| published.number(key)).sum()
+    pub fn sum(&self, number: impl Fn(&HourNotes) -> u64) -> u64 {
+        self.publications().map(|published| number(&published.notes)).sum()
     }
 
     /// The generations of the hours that have calls: what a statement over the day may see.
     #[must_use]
     pub fn generations(&self) -> Vec<String> {
-        let with_calls = self.publications().filter(|published| published.number("rows") > 0);
+        let with_calls = self.publications().filter(|published| published.notes.rows > 0);
         with_calls.map(|published| published.generation.to_string()).collect()
     }
 
@@ -169,7 +170,7 @@ impl DayInputs {
         publications::are_shown(lake, &lake.layout.merged, &self.hours).await
     }
 
-    fn publications(&self) -> impl Iterator<Item = Publication> {
+    fn publications(&self) -> impl Iterator<Item = Publication<Hour>> {
         self.hours.iter().filter_map(|(_, head)| head.publication())
     }
 }

@@ -11,6 +11,7 @@ use crate::catalog::{Parameters, Partition, PartitionFilter};
 use crate::lake::Lake;
 use crate::layout::{Layout, TableLayout, period_of_values, period_values};
 use crate::location::Location;
+use crate::notes::HourNotes;
 use crate::period::Hour;
 use crate::publications::{self, new_mark};
 use crate::publish::{MARK, Publication};
@@ -48,13 +49,12 @@ impl Kind {
         }
     }
 
-    /// The note of a publication that says how many rows of this kind there are.
-    #[must_use]
-    pub fn note(self) -> &'static str {
+    /// How many rows of this kind an hour has.
+    fn rows(self, notes: &HourNotes) -> u64 {
         match self {
-            Self::Call => "rows",
-            Self::Copy => "duplicates",
-            Self::Malformed => "malformed",
+            Self::Call => notes.rows,
+            Self::Copy => notes.duplicates,
+            Self::Malformed => notes.malformed,
         }
     }
 }
@@ -138,8 +138,8 @@ async fn follow_once(lake: &Lake, hours: &[Hour], dry_run: bool) -> Result<Vec<H
 
 /// The partition of a kind that belongs to a published partition of calls; `None`: there are no such rows.
 pub(crate) fn partition(kind: Kind, calls: &Partition) -> Option<Partition> {
-    let published = Publication::of(calls)?;
+    let published = Publication::<Hour>::of(calls)?;
     let location = kind.folder(&calls.location.parent());
     let partition = Partition { values: calls.values.clone(), location, parameters: Parameters::new() };
-    (published.number(kind.note()) > 0).then_some(partition)
+    (kind.rows(&published.notes) > 0).then_some(partition)
 }

@@ -19,6 +19,7 @@ pub mod layout;
 pub mod location;
 pub mod log;
 pub mod names;
+pub mod notes;
 pub mod partitions;
 pub mod period;
 pub mod publications;

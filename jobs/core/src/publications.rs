@@ -6,6 +6,7 @@
 //! that number with the log, and puts the mirror right.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::marker::PhantomData;
 
 use anyhow::{Context, Result, bail};
 use chrono::{DateTime, Utc};
@@ -18,7 +19,7 @@ use crate::lake::Lake;
 use crate::layout::{TableLayout, period_of_path, period_of_values, period_path, period_values};
 use crate::location::Location;
 use crate::log::{self, Log};
-use crate::period::Period;
+use crate::notes::Published;
 use crate::publish::{ENTRY, MARK, Publication};
 
 /// Logs that are read side by side.
@@ -27,59 +28,76 @@ const AT_ONCE: usize = 8;
 const MOST_FOLDERS: usize = 4;
 
 /// The last entry of a period's log.
-#[derive(Debug, Clone, Default)]
-pub struct Head {
+#[derive(Debug, Clone)]
+pub struct Head<P> {
     /// Its number; 0: there is no entry.
     pub number: u64,
     /// What it publishes. `None`: nothing, as before the first publication.
     pub partition: Option<Partition>,
     /// The mark of the catalog's partition when it was looked at: each that is put has another.
     mark: String,
+    period: PhantomData<P>,
+}
+
+/// There is no entry.
+impl<P> Default for Head<P> {
+    fn default() -> Self {
+        Self::new(0, None, String::new())
+    }
 }
 
 /// Two looks at one entry are equal, whatever was put into the catalog between them.
-impl PartialEq for Head {
+impl<P> PartialEq for Head<P> {
     fn eq(&self, other: &Self) -> bool {
         (self.number, &self.partition) == (other.number, &other.partition)
     }
 }
 
-impl Head {
+impl<P> Head<P> {
+    fn new(number: u64, partition: Option<Partition>, mark: String) -> Self {
+        Self { number, partition, mark, period: PhantomData }
+    }
+}
+
+impl<P: Published> Head<P> {
     /// What the job that published it noted.
     #[must_use]
-    pub fn publication(&self) -> Option<Publication> {
+    pub fn publication(&self) -> Option<Publication<P>> {
         self.partition.as_ref().and_then(Publication::of)
     }
 }
 
 /// An entry.
 #[derive(Debug, Serialize, Deserialize)]
-struct State {
-    published: Option<Published>,
+#[serde(bound = "")]
+struct State<P: Published> {
+    published: Option<Placed<P>>,
 }
 
+/// A publication and where it lies.
 #[derive(Debug, Serialize, Deserialize)]
-struct Published {
+#[serde(bound = "")]
+struct Placed<P: Published> {
     /// The folder of the rows, below the lake's.
     folder: String,
     #[serde(flatten)]
-    publication: Publication,
+    publication: Publication<P>,
 }
 
-impl State {
+impl<P: Published> State<P> {
     fn of(lake: &Lake, partition: Option<&Partition>) -> Result<Self> {
         let published = partition.map(|partition| -> Result<_> {
             let folder = partition.location.relative_to(&lake.config.lake);
             let folder = folder.with_context(|| format!("{} lies outside the lake", partition.location))?.to_owned();
             let publication = Publication::of(partition).context("a partition without a job's notes is published")?;
-            Ok(Published { folder, publication })
+            Ok(Placed { folder, publication })
         });
         Ok(Self { published: published.transpose()? })
     }
 
-    fn partition(self, lake: &Lake, values: Vec<String>) -> Option<Partition> {
-        let Published { folder, publication } = self.published?;
-        Some(publication.partition(values, lake.config.lake.join(&folder)))
+    fn partition(self, lake: &Lake, values: Vec<String>) -> Result<Option<Partition>> {
+        let placed = self.published;
+        placed.map(|one| one.publication.partition(values, lake.config.lake.join(&one.folder))).transpose()
     }
 }
 
@@ -87,7 +105,7 @@ impl State {
 ///
 /// # Errors
 /// The table does not exist, or the store or the catalog failed.
-pub async fn head<P: Period>(lake: &Lake, table: &TableLayout, period: P) -> Result<Head> {
+pub async fn head<P: Published>(lake: &Lake, table: &TableLayout, period: P) -> Result<Head<P>> {
     Ok(heads(lake, table, &[period]).await?.pop().unwrap_or_default())
 }
 
@@ -95,10 +113,10 @@ pub async fn head<P: Period>(lake: &Lake, table: &TableLayout, period: P) -> Res
 ///
 /// # Errors
 /// As for [`head`].
-pub async fn heads<P: Period>(lake: &Lake, table: &TableLayout, periods: &[P]) -> Result<Vec<Head>> {
+pub async fn heads<P: Published>(lake: &Lake, table: &TableLayout, periods: &[P]) -> Result<Vec<Head<P>>> {
     let values: Vec<Vec<String>> = periods.iter().map(|period| period_values(*period)).collect();
     let mirror = lake.catalog.get_partitions(&table.name, &values).await?;
-    let mirrored: Vec<(P, Head)> = periods.iter().copied().zip(mirror.into_iter().map(mirrored)).collect();
+    let mirrored: Vec<(P, Head<P>)> = periods.iter().copied().zip(mirror.into_iter().map(mirrored)).collect();
     let folders = worth_listing(periods.iter().map(|period| folder_of(lake, table, *period)));
     let listed = stream::iter(folders.clone()).map(|folder| last_numbers::<P>(lake, table, folder));
     let listed: Vec<BTreeMap<P, u64>> = listed.buffered(AT_ONCE).try_collect().await?;
@@ -116,10 +134,14 @@ pub async fn heads<P: Period>(lake: &Lake, table: &TableLayout, periods: &[P]) -
 ///
 /// # Errors
 /// As for [`head`].
-pub async fn heads_since<P: Period>(lake: &Lake, table: &TableLayout, first: Option<P>) -> Result<Vec<(P, Head)>> {
+pub async fn heads_since<P: Published>(
+    lake: &Lake,
+    table: &TableLayout,
+    first: Option<P>,
+) -> Result<Vec<(P, Head<P>)>> {
     let first_year = first.map_or(0, |first| first.numbers()[0]);
     let since = PartitionFilter::default().and(P::KEYS[0], first_year.into(), i64::MAX);
-    let mut mirror: BTreeMap<P, Head> = BTreeMap::new();
+    let mut mirror: BTreeMap<P, Head<P>> = BTreeMap::new();
     for partition in lake.catalog.partitions(&table.name, &since).await? {
         // Only what is spelled as we spell it is a mirror of ours.
         let period = period_of_values::<P>(&partition.values).filter(|it| period_values(*it) == partition.values);
@@ -139,8 +161,8 @@ pub async fn heads_since<P: Period>(lake: &Lake, table: &TableLayout, first: Opt
         let last = last.get(&period).copied().unwrap_or_default();
         async move { anyhow::Ok((period, newest(lake, table, period, mirror, Some(last)).await?)) }
     });
-    let newest: Vec<(P, Newest)> = newest.buffered(AT_ONCE).try_collect().await?;
-    let (periods, newest): (Vec<P>, Vec<Newest>) = newest.into_iter().unzip();
+    let newest: Vec<(P, Newest<P>)> = newest.buffered(AT_ONCE).try_collect().await?;
+    let (periods, newest): (Vec<P>, Vec<Newest<P>>) = newest.into_iter().unzip();
     let heads = periods.into_iter().zip(settle(lake, table, newest).await?);
     Ok(heads.filter(|(_, head)| head.number > 0).collect())
 }
@@ -152,7 +174,7 @@ pub async fn heads_since<P: Period>(lake: &Lake, table: &TableLayout, first: Opt
 ///
 /// # Errors
 /// As for [`head`].
-pub async fn strangers<P: Period>(lake: &Lake, owner: &TableLayout, table: &TableLayout) -> Result<Vec<Partition>> {
+pub async fn strangers<P: Published>(lake: &Lake, owner: &TableLayout, table: &TableLayout) -> Result<Vec<Partition>> {
     // First the catalog, then the logs: what is published meanwhile is not taken for a stranger.
     let partitions = lake.catalog.partitions(&table.name, &PartitionFilter::default()).await?;
     Ok(strangers_among::<P>(partitions, &heads_since(lake, owner, None).await?))
@@ -160,7 +182,7 @@ pub async fn strangers<P: Period>(lake: &Lake, owner: &TableLayout, table: &Tabl
 
 /// Those of some partitions of which no job published anything, by what was published after they were listed.
 #[must_use]
-pub fn strangers_among<P: Period>(partitions: Vec<Partition>, heads: &[(P, Head)]) -> Vec<Partition> {
+pub fn strangers_among<P: Published>(partitions: Vec<Partition>, heads: &[(P, Head<P>)]) -> Vec<Partition> {
     let published = heads.iter().filter(|(_, head)| head.partition.is_some());
     let published: BTreeSet<Vec<String>> = published.map(|(period, _)| period_values(*period)).collect();
     partitions.into_iter().filter(|partition| !published.contains(&partition.values)).collect()
@@ -170,7 +192,7 @@ pub fn strangers_among<P: Period>(partitions: Vec<Partition>, heads: &[(P, Head)
 ///
 /// # Errors
 /// As for [`head`].
-pub async fn published_at<P: Period>(
+pub async fn published_at<P: Published>(
     lake: &Lake,
     table: &TableLayout,
     time: DateTime<Utc>,
@@ -181,14 +203,14 @@ pub async fn published_at<P: Period>(
         for number in (0..head.number).rev() {
             // The time of an entry is that of the publication which it holds, and entries are in the order of time.
             let is_later = |partition: &Partition| {
-                Publication::of(partition).is_some_and(|publication| publication.published_at > time)
+                Publication::<P>::of(partition).is_some_and(|publication| publication.published_at > time)
             };
             if !partition.as_ref().is_some_and(is_later) {
                 break;
             }
             let now = partition.take().map(|partition| partition.location);
-            if let Some(entry) = log.entry::<State>(number).await? {
-                partition = entry.content.partition(lake, period_values(period));
+            if let Some(entry) = log.entry::<State<P>>(number).await? {
+                partition = entry.content.partition(lake, period_values(period))?;
             }
             is_now &= partition.as_ref().map(|partition| &partition.location) == now.as_ref();
         }
@@ -202,18 +224,18 @@ pub async fn published_at<P: Period>(
 ///
 /// # Errors
 /// The store or the catalog failed. Nobody knows then whether it is published.
-pub async fn append<P: Period>(
+pub async fn append<P: Published>(
     lake: &Lake,
     table: &TableLayout,
     period: P,
     number: u64,
     partition: Option<&Partition>,
-) -> Result<Option<Head>> {
-    let state = State::of(lake, partition)?;
+) -> Result<Option<Head<P>>> {
+    let state = State::<P>::of(lake, partition)?;
     if !log_of(lake, table, period).append(number, &state).await? {
         return Ok(None);
     }
-    let head = Head { number: number + 1, partition: partition.cloned(), mark: new_mark() };
+    let head = Head::<P>::new(number + 1, partition.cloned(), new_mark());
     mirror(lake, table, &[&head]).await?;
     Ok(Some(head))
 }
@@ -223,30 +245,30 @@ pub async fn append<P: Period>(
 ///
 /// # Errors
 /// The table does not exist, or the catalog failed.
-pub async fn are_shown<P: Period>(lake: &Lake, table: &TableLayout, heads: &[(P, Head)]) -> Result<bool> {
+pub async fn are_shown<P: Published>(lake: &Lake, table: &TableLayout, heads: &[(P, Head<P>)]) -> Result<bool> {
     let values: Vec<Vec<String>> = heads.iter().map(|(period, _)| period_values(*period)).collect();
-    let shown = lake.catalog.get_partitions(&table.name, &values).await?.into_iter().map(mirrored);
+    let shown = lake.catalog.get_partitions(&table.name, &values).await?.into_iter().map(mirrored::<P>);
     Ok(heads.iter().zip(shown).all(|((_, head), shown)| head.partition.is_none() || head.mark == shown.mark))
 }
 
 /// What the mirror and the log say of a period.
-struct Newest {
-    head: Head,
+struct Newest<P> {
+    head: Head<P>,
     /// The mirror shows another.
     is_behind: bool,
 }
 
 /// `last` is the number of the log's last entry, where it is known.
-async fn newest<P: Period>(
+async fn newest<P: Published>(
     lake: &Lake,
     table: &TableLayout,
     period: P,
-    mirror: Head,
+    mirror: Head<P>,
     last: Option<u64>,
-) -> Result<Newest> {
+) -> Result<Newest<P>> {
     let log = log_of(lake, table, period);
     let entry = match last {
-        None => log.last_after::<State>(mirror.number).await?,
+        None => log.last_after::<State<P>>(mirror.number).await?,
         Some(last) if last > mirror.number => log.last_after(last - 1).await?,
         // To go on would be to begin a second truth beside what is published.
         Some(last) if last < mirror.number => bail!(
@@ -260,15 +282,15 @@ async fn newest<P: Period>(
     Ok(match entry {
         None => Newest { head: mirror, is_behind: false },
         Some(entry) => {
-            let partition = entry.content.partition(lake, period_values(period));
-            Newest { is_behind: partition.is_some(), head: Head { number: entry.number, partition, mark: new_mark() } }
+            let partition = entry.content.partition(lake, period_values(period))?;
+            Newest { is_behind: partition.is_some(), head: Head::new(entry.number, partition, new_mark()) }
         }
     })
 }
 
 /// Puts the mirror right where it was behind.
-async fn settle(lake: &Lake, table: &TableLayout, newest: Vec<Newest>) -> Result<Vec<Head>> {
-    let behind: Vec<&Head> = newest.iter().filter(|one| one.is_behind).map(|one| &one.head).collect();
+async fn settle<P: Published>(lake: &Lake, table: &TableLayout, newest: Vec<Newest<P>>) -> Result<Vec<Head<P>>> {
+    let behind: Vec<&Head<P>> = newest.iter().filter(|one| one.is_behind).map(|one| &one.head).collect();
     if !behind.is_empty() {
         mirror(lake, table, &behind).await?;
     }
@@ -276,7 +298,7 @@ async fn settle(lake: &Lake, table: &TableLayout, newest: Vec<Newest>) -> Result
 }
 
 /// Lets the catalog show what is published.
-async fn mirror(lake: &Lake, table: &TableLayout, heads: &[&Head]) -> Result<()> {
+async fn mirror<P: Published>(lake: &Lake, table: &TableLayout, heads: &[&Head<P>]) -> Result<()> {
     let partitions = heads.iter().filter_map(|head| {
         let mut partition = head.partition.clone()?;
         partition.parameters.insert(ENTRY.to_owned(), head.number.to_string());
@@ -289,13 +311,13 @@ async fn mirror(lake: &Lake, table: &TableLayout, heads: &[&Head]) -> Result<()>
 }
 
 /// What the catalog shows. A partition that shows no entry is none of ours, nor is one that somebody let point elsewhere.
-fn mirrored(partition: Option<Partition>) -> Head {
+fn mirrored<P: Published>(partition: Option<Partition>) -> Head<P> {
     let head = partition.and_then(|mut partition| {
         let number = partition.parameters.remove(ENTRY)?.parse().ok()?;
         let mark = partition.parameters.remove(MARK)?;
         let shown = Generation::of_folder(&Generation::folder_around(&partition.location))?;
-        let published = Publication::of(&partition)?;
-        (published.generation == shown).then_some(Head { number, partition: Some(partition), mark })
+        let published = Publication::<P>::of(&partition)?;
+        (published.generation == shown).then(|| Head::new(number, Some(partition), mark))
     });
     head.unwrap_or_default()
 }
@@ -322,7 +344,7 @@ fn worth_listing(logs: impl Iterator<Item = Location>) -> BTreeSet<Location> {
 }
 
 /// The numbers of the last entries of all logs below a folder.
-async fn last_numbers<P: Period>(lake: &Lake, table: &TableLayout, folder: Location) -> Result<BTreeMap<P, u64>> {
+async fn last_numbers<P: Published>(lake: &Lake, table: &TableLayout, folder: Location) -> Result<BTreeMap<P, u64>> {
     let root = root(lake, table);
     let mut last = BTreeMap::new();
     for object in lake.store.list(&folder).await? {
@@ -335,11 +357,11 @@ async fn last_numbers<P: Period>(lake: &Lake, table: &TableLayout, folder: Locat
     Ok(last)
 }
 
-fn log_of<P: Period>(lake: &Lake, table: &TableLayout, period: P) -> Log {
+fn log_of<P: Published>(lake: &Lake, table: &TableLayout, period: P) -> Log {
     Log::new(&lake.store, folder_of(lake, table, period))
 }
 
-fn folder_of<P: Period>(lake: &Lake, table: &TableLayout, period: P) -> Location {
+fn folder_of<P: Published>(lake: &Lake, table: &TableLayout, period: P) -> Location {
     root(lake, table).join(&period_path(period))
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use chrono::{DateTime, SecondsFormat, Utc};
 use futures::future::ready;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -15,14 +15,16 @@ use crate::lake::Lake;
 use crate::layout::{TableLayout, period_values};
 use crate::location::Location;
 use crate::names::TableName;
+use crate::notes::Published;
 use crate::period::{Month, Period};
 use crate::publications::{self, Head};
 
-const PREFIX: &str = "meterlake.";
 const GENERATION: &str = "meterlake.generation";
 const FINGERPRINT: &str = "meterlake.fingerprint";
 const SQL: &str = "meterlake.sql";
 const PUBLISHED_AT: &str = "meterlake.published_at";
+/// What its job notes, as JSON.
+const NOTES: &str = "meterlake.notes";
 /// The number of the entry that a partition of the catalog shows.
 pub(crate) const ENTRY: &str = "meterlake.entry";
 /// What tells the putting of a partition into the catalog from every other.
@@ -34,8 +36,9 @@ const AT_ONCE: usize = 8;
 const ENOUGH_FOR_A_PERIOD: Duration = Duration::from_secs(20);
 
 /// What is noted with a generation when it is published.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Publication {
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Publication<P: Published> {
     /// The generation that it points at.
     pub generation: Generation,
     /// What that was made from.
@@ -44,46 +47,40 @@ pub struct Publication {
     pub sql: String,
     /// When.
     pub published_at: DateTime<Utc>,
-    /// What else the job notes; keys without a prefix.
-    pub notes: Parameters,
+    /// What else its job notes.
+    pub notes: P::Notes,
 }
 
-impl Publication {
+impl<P: Published> Publication<P> {
     /// Reads it back; `None` if the partition was not published by a job.
     #[must_use]
     pub fn of(partition: &Partition) -> Option<Self> {
-        let text = |key: &str| partition.parameters.get(key).cloned();
-        let known = [GENERATION, FINGERPRINT, SQL, PUBLISHED_AT, ENTRY, MARK];
-        let notes = partition
-            .parameters
-            .iter()
-            .filter(|(key, _)| !known.contains(&key.as_str()))
-            .filter_map(|(key, value)| Some((key.strip_prefix(PREFIX)?.to_owned(), value.clone())));
+        let text = |key: &str| partition.parameters.get(key);
         Some(Self {
             generation: text(GENERATION)?.parse().ok()?,
-            fingerprint: text(FINGERPRINT)?,
-            sql: text(SQL)?,
+            fingerprint: text(FINGERPRINT)?.clone(),
+            sql: text(SQL)?.clone(),
             published_at: text(PUBLISHED_AT)?.parse().ok()?,
-            notes: notes.collect(),
+            notes: serde_json::from_str(text(NOTES)?).ok()?,
         })
     }
 
-    /// A note as a number; 0 if it is missing.
-    #[must_use]
-    pub fn number(&self, key: &str) -> u64 {
-        self.notes.get(key).and_then(|text| text.parse().ok()).unwrap_or_default()
-    }
-
     /// The partition that points at `location`, with this noted.
-    #[must_use]
-    pub fn partition(&self, values: Vec<String>, location: Location) -> Partition {
-        let mut parameters: Parameters =
-            self.notes.iter().map(|(key, value)| (format!("{PREFIX}{key}"), value.clone())).collect();
-        parameters.insert(GENERATION.to_owned(), self.generation.to_string());
-        parameters.insert(FINGERPRINT.to_owned(), self.fingerprint.clone());
-        parameters.insert(SQL.to_owned(), self.sql.clone());
-        parameters.insert(PUBLISHED_AT.to_owned(), self.published_at.to_rfc3339_opts(SecondsFormat::Millis, true));
-        Partition { values, location, parameters }
+    ///
+    /// # Errors
+    /// The notes are no JSON.
+    pub fn partition(&self, values: Vec<String>, location: Location) -> Result<Partition> {
+        let notes = serde_json::to_string(&self.notes).context("what a job notes cannot be written as JSON")?;
+        let published_at = self.published_at.to_rfc3339_opts(SecondsFormat::Millis, true);
+        let parameters = [
+            (GENERATION, self.generation.to_string()),
+            (FINGERPRINT, self.fingerprint.clone()),
+            (SQL, self.sql.clone()),
+            (PUBLISHED_AT, published_at),
+            (NOTES, notes),
+        ];
+        let parameters: Parameters = parameters.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        Ok(Partition { values, location, parameters })
     }
 }
 
@@ -105,11 +102,11 @@ pub struct Vacuumed {
 ///
 /// # Errors
 /// The store or the catalog failed. What is published is never touched.
-pub(crate) async fn vacuum_period<P: Period>(
+pub(crate) async fn vacuum_period<P: Published>(
     lake: &Lake,
     table: &TableLayout,
     period: P,
-    head: &Head,
+    head: &Head<P>,
     generations: Vec<Location>,
     also: &[Partition],
 ) -> Result<Vacuumed> {
@@ -157,7 +154,7 @@ pub async fn vacuum_staging(lake: &Lake) -> Result<Vacuumed> {
 ///
 /// # Errors
 /// The store or the catalog failed.
-pub async fn vacuum_table<P: Period>(
+pub async fn vacuum_table<P: Published>(
     lake: &Lake,
     table: &TableLayout,
     also: &[&TableLayout],
@@ -165,7 +162,7 @@ pub async fn vacuum_table<P: Period>(
 ) -> Result<Vacuumed> {
     // What killed runs left half-written of what others published.
     lake.store.sweep(&table.folder, lake.config.vacuum_after).await?;
-    let heads: BTreeMap<P, Head> = publications::heads_since(lake, table, None).await?.into_iter().collect();
+    let heads: BTreeMap<P, Head<P>> = publications::heads_since(lake, table, None).await?.into_iter().collect();
     let generations: BTreeMap<P, Vec<Location>> = generations(lake, table).await?;
     let has_time = || deadline.is_none_or(|deadline| Instant::now() + ENOUGH_FOR_A_PERIOD < deadline);
     let in_time = stream::iter(generations.into_iter().rev()).take_while(|(period, _)| {

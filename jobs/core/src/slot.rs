@@ -12,7 +12,7 @@ use crate::lake::Lake;
 use crate::layout::{TableLayout, period_values};
 use crate::location::Location;
 use crate::names::{Name, TableName};
-use crate::period::Period;
+use crate::notes::{Notes, Published};
 use crate::publications::{self, Head};
 use crate::publish::{Publication, vacuum_period};
 use crate::record::Record;
@@ -23,14 +23,14 @@ use crate::store::visible_objects;
 const ATTEMPTS: u32 = 3;
 
 /// One period of one table, and what is published of it.
-pub struct Slot<'a, P> {
+pub struct Slot<'a, P: Published> {
     lake: &'a Lake,
     table: &'a TableLayout,
     period: P,
     /// The last entry of its log when it was looked at.
-    head: Head,
+    head: Head<P>,
     /// What the job that published it noted.
-    pub published: Option<Publication>,
+    pub published: Option<Publication<P>>,
 }
 
 /// A generation that is being written: a folder and a table of its own, which nobody reads before it is published.
@@ -44,7 +44,7 @@ pub struct Draft {
     record: Option<Record>,
 }
 
-impl<'a, P: Period> Slot<'a, P> {
+impl<'a, P: Published> Slot<'a, P> {
     /// Looks up what is published of a period.
     ///
     /// # Errors
@@ -60,13 +60,13 @@ impl<'a, P: Period> Slot<'a, P> {
         self.head.partition.as_ref()
     }
 
-    /// Whether the objects of what is published are still there: as many as its job counted, by the note with this key.
+    /// Whether the objects of what is published are still there: as many as its job counted.
     ///
     /// # Errors
     /// The store failed.
-    pub async fn is_there(&self, files: &str) -> Result<bool> {
+    pub async fn is_there(&self) -> Result<bool> {
         let Some((current, published)) = self.current().zip(self.published.as_ref()) else { return Ok(true) };
-        let noted = published.number(files);
+        let noted = published.notes.output_files();
         if noted == 0 {
             return Ok(true);
         }
@@ -116,9 +116,9 @@ impl<'a, P: Period> Slot<'a, P> {
     /// # Errors
     /// The data cannot be made durable, or the store or the catalog failed. Nobody knows then whether it is published: nothing
     /// may be deleted, vacuum decides later.
-    pub async fn publish(&self, publication: &Publication, folder: &Location) -> Result<Option<Head>> {
+    pub async fn publish(&self, publication: &Publication<P>, folder: &Location) -> Result<Option<Head<P>>> {
         self.lake.store.persist(&Generation::folder_around(folder)).await?;
-        let partition = publication.partition(period_values(self.period), folder.clone());
+        let partition = publication.partition(period_values(self.period), folder.clone())?;
         let published =
             publications::append(self.lake, self.table, self.period, self.head.number, Some(&partition)).await;
         published.with_context(|| format!("cannot publish {folder} in {}", self.table.name))
@@ -129,7 +129,7 @@ impl<'a, P: Period> Slot<'a, P> {
     ///
     /// # Errors
     /// The store or the catalog failed.
-    pub async fn vacuum(&self, head: Option<&Head>) -> Result<()> {
+    pub async fn vacuum(&self, head: Option<&Head<P>>) -> Result<()> {
         let head = head.unwrap_or(&self.head);
         if let Some(current) = &head.partition {
             let generation = Generation::folder_around(&current.location);

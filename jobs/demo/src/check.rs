@@ -54,13 +54,13 @@ pub(crate) async fn hours(lake: &Lake, truth: &Truth) -> Result<()> {
         rows.insert(period_of_values::<Hour>(&values), count);
     }
     let partitions = lake.catalog.partitions(&lake.layout.merged.name, &PartitionFilter::default()).await?;
-    let noted: BTreeMap<Option<Hour>, Publication> = partitions
+    let noted: BTreeMap<Option<Hour>, Publication<Hour>> = partitions
         .iter()
         .filter_map(|partition| Some((period_of_values(&partition.values), Publication::of(partition)?)))
         .collect();
     for (hour, expected) in &truth.hours {
-        let number = |key: &str| noted.get(&Some(*hour)).map(|noted| noted.number(key)).unwrap_or_default();
-        let found = (number("rows"), number("duplicates"), number("malformed"));
+        let notes = noted.get(&Some(*hour)).map(|noted| noted.notes.clone()).unwrap_or_default();
+        let found = (notes.rows, notes.duplicates, notes.malformed);
         let wanted = (expected.calls, expected.duplicates, expected.malformed);
         let counted = rows.get(&Some(*hour)).copied().unwrap_or_default();
         if found != wanted || counted != expected.calls {

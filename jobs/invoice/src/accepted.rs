@@ -55,6 +55,19 @@ impl Accepted {
         Self(both)
     }
 
+    /// The same, as it is noted with a month: by key.
+    #[must_use]
+    pub fn notes(&self) -> BTreeMap<String, u64> {
+        self.0.iter().map(|(gate, number)| (gate.key().to_owned(), *number)).collect()
+    }
+
+    /// What was noted so.
+    #[must_use]
+    pub fn noted(notes: &BTreeMap<String, u64>) -> Self {
+        let noted = |gate: Gate| Some((gate, *notes.get(gate.key())?));
+        Gate::ALL.into_iter().filter_map(noted).collect()
+    }
+
     /// Whether nothing is accepted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -124,6 +137,7 @@ mod tests {
     fn what_is_said_later_stands_in_place_of_what_was_said_before() {
         let both = accepted("malformed=12,late=1").with(&accepted("malformed=3,objects=2"));
         assert_eq!(both.to_string(), "malformed=3,objects=2,late=1");
+        assert_eq!(Accepted::noted(&both.notes()), both);
     }
 
     #[test]

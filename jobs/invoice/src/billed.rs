@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Cursor;
 
 use anyhow::{Context, Result};
+use meterlake_core::notes::NotAdjusted;
 use meterlake_core::period::Month;
 use meterlake_core::run::one_line;
 use meterlake_core::store::visible_objects;
@@ -12,7 +13,7 @@ use rust_decimal::Decimal;
 
 use crate::exact::sum;
 use crate::export::AMOUNT_SCALE;
-use crate::left_out::NotAdjusted;
+use crate::left_out::not_adjusted;
 use crate::look::{FinalMonth, KEPT_PLANS, LINE_ITEMS_FOLDER, Work};
 use crate::plan_file::PlanFile;
 use crate::rating::LineKind;
@@ -54,7 +55,7 @@ pub(crate) async fn read(work: &Work<'_>) -> Result<(Vec<Adjusted>, Vec<NotAdjus
             add(&frame.with_context(read)?, &mut by_month).with_context(read)?;
         }
     }
-    let (mut adjusted, mut not_adjusted) = (Vec::new(), Vec::new());
+    let (mut adjusted, mut uncorrected) = (Vec::new(), Vec::new());
     for (month, billed) in by_month {
         let Some(one) = work.adjusted().find(|one| one.month == month) else { continue };
         match kept_plans(work, one).await? {
@@ -67,11 +68,11 @@ pub(crate) async fn read(work: &Work<'_>) -> Result<(Vec<Adjusted>, Vec<NotAdjus
                     "the final month {month} is corrected for nobody: the plans that it was made final with cannot be \
                      read any more: {why}"
                 );
-                not_adjusted.push(NotAdjusted::new(month, &why));
+                uncorrected.push(not_adjusted(month, &why));
             }
         }
     }
-    Ok((adjusted, not_adjusted))
+    Ok((adjusted, uncorrected))
 }
 
 /// The plans that a month was made final with; or why they are none.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::{Context, Result, bail};
-use chrono::{DateTime, NaiveTime, SecondsFormat, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use meterlake_core::chain::{is_closed, unsettled_objects};
@@ -16,7 +16,7 @@ use meterlake_core::publications::{self, Head};
 use meterlake_core::run::NotYet;
 
 use crate::gates::LateFiles;
-use crate::look::{ADJUSTED_BY, ADJUSTED_SINCE, FinalMonth, Work, is_final};
+use crate::look::{FinalMonth, Work, is_final};
 
 /// What keeps a month from being made final.
 #[derive(Debug, Default)]
@@ -57,9 +57,9 @@ pub(crate) async fn obstacles(lake: &Lake, month: Month) -> Result<Obstacles> {
             problems.push(Problem { day, what: what.to_owned() });
             continue;
         };
-        let missing = published.notes.get("missing_hours").map(String::as_str).unwrap_or_default();
+        let missing: Vec<String> = published.notes.missing_hours.iter().map(ToString::to_string).collect();
         if !missing.is_empty() {
-            problems.push(Problem { day, what: format!("lacks hours ({missing})") });
+            problems.push(Problem { day, what: format!("lacks hours ({})", missing.join(", ")) });
         } else if let [first, ..] = inputs.unlinked()[..] {
             problems.push(Problem {
                 day,
@@ -181,11 +181,9 @@ async fn release(work: &Work<'_>, claimed: &Claims) {
 }
 
 /// `None`: the month changed meanwhile.
-async fn claim_one(work: &Work<'_>, adjusted: &FinalMonth) -> Result<Option<Head>> {
+async fn claim_one(work: &Work<'_>, adjusted: &FinalMonth) -> Result<Option<Head<Month>>> {
     let (lake, table) = (work.lake, &work.lake.layout.invoices);
-    let own = work.month.to_string();
-    if let Some(other) = adjusted.publication.notes.get(ADJUSTED_BY).filter(|other| **other != own) {
-        let other: Month = other.parse()?;
+    if let Some(other) = adjusted.publication.notes.adjusted_by.filter(|other| *other != work.month) {
         let head = publications::head(lake, table, other).await?;
         if !head.publication().is_some_and(|publication| is_final(&publication)) {
             if !is_given_up(work, adjusted) {
@@ -208,16 +206,15 @@ async fn claim_one(work: &Work<'_>, adjusted: &FinalMonth) -> Result<Option<Head
         }
     }
     let mut publication = adjusted.publication.clone();
-    publication.notes.insert(ADJUSTED_BY.to_owned(), own);
-    publication.notes.insert(ADJUSTED_SINCE.to_owned(), lake.clock.now().to_rfc3339_opts(SecondsFormat::Millis, true));
-    let claim = publication.partition(adjusted.partition.values.clone(), adjusted.partition.location.clone());
+    publication.notes.adjusted_by = Some(work.month);
+    publication.notes.adjusted_since = Some(lake.clock.now());
+    let claim = publication.partition(adjusted.partition.values.clone(), adjusted.partition.location.clone())?;
     publications::append(lake, table, adjusted.month, adjusted.number, Some(&claim)).await
 }
 
 /// Whether a claim is so old that no run can be at work with it any more.
 fn is_given_up(work: &Work<'_>, adjusted: &FinalMonth) -> bool {
-    let since = adjusted.publication.notes.get(ADJUSTED_SINCE).and_then(|since| since.parse::<DateTime<Utc>>().ok());
-    let age = since.and_then(|since| (work.lake.clock.now() - since).to_std().ok());
+    let age = adjusted.publication.notes.adjusted_since.and_then(|since| (work.lake.clock.now() - since).to_std().ok());
     age.is_some_and(|age| age >= work.lake.config.vacuum_after)
 }
 

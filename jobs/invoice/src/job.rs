@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use meterlake_core::catalog::Partition;
 use meterlake_core::lake::Lake;
 use meterlake_core::location::Location;
+use meterlake_core::notes::MonthNotes;
 use meterlake_core::period::{Month, Period};
 use meterlake_core::publications;
 use meterlake_core::publish::Publication;
@@ -21,8 +22,8 @@ use crate::export::Summary;
 use crate::extract::{Untimely, meters, render, untimely, usage_folder};
 use crate::gates;
 use crate::look::{
-    DRAFT, FINAL, INVOICES_FOLDER, KEPT_INPUTS, KEPT_PLANS, LINE_ITEMS_FOLDER, STATUS, Work, generation_folder,
-    is_final, is_there,
+    DRAFT, FINAL, INVOICES_FOLDER, KEPT_INPUTS, KEPT_PLANS, LINE_ITEMS_FOLDER, Work, generation_folder, is_final,
+    is_there,
 };
 use crate::make::{self, Made};
 use crate::report::{Besides, Report, Status, notes};
@@ -79,7 +80,7 @@ async fn attempt(lake: &Lake, month: Month, options: &Options) -> Result<Option<
         return Ok(Some(report));
     }
     let tally = MonthTally::look(lake, month).await?;
-    let accepted = work.accepted(&options.accept)?;
+    let accepted = work.accepted(&options.accept);
     let mut forced = Vec::new();
     if options.finalize {
         let Obstacles { problems, late } = obstacles(lake, month).await?;
@@ -152,7 +153,7 @@ async fn already_final(work: &Work<'_>, options: &Options) -> Result<Option<Repo
 async fn unchanged_draft(work: &Work<'_>, options: &Options, accepted: &Accepted) -> Result<Option<Report>> {
     let Some((current, published)) = work.slot.current().zip(work.slot.published.as_ref()) else { return Ok(None) };
     let is_same = published.fingerprint == work.fingerprint(options.status(), options.html)
-        && *accepted == work.accepted(&Accepted::default())?;
+        && *accepted == work.accepted(&Accepted::default());
     let output = generation_folder(current);
     if !is_same || options.force || options.customer.is_some() || !is_there(work.lake, &output).await? {
         return Ok(None);
@@ -161,7 +162,7 @@ async fn unchanged_draft(work: &Work<'_>, options: &Options, accepted: &Accepted
 }
 
 /// Completes what a run that was cut off left undone, and reports what is published.
-async fn stays(work: &Work<'_>, status: Status, published: &Publication, output: Location) -> Result<Report> {
+async fn stays(work: &Work<'_>, status: Status, published: &Publication<Month>, output: Location) -> Result<Report> {
     follow(work.lake, work.month).await?;
     work.slot.vacuum(None).await?;
     Ok(Report::of(work.month, status, published, output))
@@ -210,15 +211,17 @@ async fn make_and_publish(
     }
     let besides =
         Besides { tally: &found.tally, untimely: late_or_early, accepted: &found.accepted, forced: &found.forced };
-    let mut publication = Publication {
+    let publication = Publication {
         generation: draft.generation.clone(),
         fingerprint: work.fingerprint(options.status(), options.html),
         sql: work.sql.label(),
         published_at: work.lake.clock.now(),
-        notes: notes(&made.summary, &besides),
+        notes: MonthNotes {
+            is_final: options.finalize,
+            plans_sha256: work.plan_file.sha256.clone(),
+            ..notes(&made.summary, &besides)
+        },
     };
-    publication.notes.insert(STATUS.to_owned(), options.status().to_owned());
-    publication.notes.insert("plans_sha256".to_owned(), work.plan_file.sha256.clone());
     let status = if options.finalize { Status::Final } else { Status::Draft };
     let report = Report { scan: made.scan, ..Report::of(work.month, status, &publication, draft.folder.clone()) };
     // The claim comes last, when all is known to be sound, and what was billed is looked at once more after it: a day
@@ -341,7 +344,7 @@ pub(crate) async fn plan(lake: &Lake, month: Month, options: &Options) -> Result
             plan.push_str(&format!("\n-- not yet: {problem}"));
         }
         let tally = MonthTally::look(lake, month).await?;
-        if let Some(shut) = gates::refusal(lake, month, &tally, &late, &work.accepted(&options.accept)?)? {
+        if let Some(shut) = gates::refusal(lake, month, &tally, &late, &work.accepted(&options.accept))? {
             plan.push_str(&format!("\n-- refused: {shut}"));
         }
     }

@@ -1,7 +1,7 @@
 //! What is not billed and whose it is: bounded lists for the report, the notes of a month and its page.
 
+use meterlake_core::notes::{NotAdjusted, Unbilled};
 use meterlake_core::period::Month;
-use serde::{Deserialize, Serialize};
 
 /// How many customers a list names. What it counts, it counts in full.
 pub(crate) const NAMED: usize = 100;
@@ -10,28 +10,9 @@ const NAMED_IN_TEXT: usize = 3;
 /// Characters that are kept of an id and of a reason, so that a list fits into the parameters of a partition.
 const LENGTH: usize = 300;
 
-/// A customer of whose usage something is not billed, and why.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Unbilled {
-    /// The log's user.
-    pub customer: String,
-    /// What is not billed, and why.
-    pub why: String,
-}
-
-/// An earlier month that this one corrects for nobody, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NotAdjusted {
-    /// The month of use.
-    pub month: Month,
-    /// What is wrong with the plans that it was made final with.
-    pub why: String,
-}
-
-impl NotAdjusted {
-    pub(crate) fn new(month: Month, why: &str) -> Self {
-        Self { month, why: cut(why) }
-    }
+/// An earlier month that is corrected for nobody, and why.
+pub(crate) fn not_adjusted(month: Month, why: &str) -> NotAdjusted {
+    NotAdjusted { month, why: cut(why) }
 }
 
 /// Customers by id: the first of them with a reason each, and how many there are.

@@ -34,5 +34,4 @@ mod usage;
 pub use accepted::{Accepted, Gate};
 pub use args::{Args, InvoiceJob};
 pub use job::{Options, invoice_month};
-pub use left_out::{NotAdjusted, Unbilled};
 pub use report::{Report, Status};

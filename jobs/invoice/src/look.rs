@@ -17,7 +17,6 @@ use serde::Serialize;
 
 use crate::accepted::Accepted;
 use crate::plan_file::{PlanFile, meters};
-use crate::report::ACCEPTED;
 
 pub(crate) use meterlake_core::layout::{INVOICES_FOLDER, LINE_ITEMS_FOLDER};
 
@@ -26,13 +25,9 @@ pub(crate) const KEPT_PLANS: &str = "_plans.toml";
 /// What a generation was made from.
 pub(crate) const KEPT_INPUTS: &str = "_inputs.json";
 
-/// The notes of a published month.
-pub(crate) const STATUS: &str = "status";
+/// What the rows of invoices say of their month.
 pub(crate) const FINAL: &str = "final";
 pub(crate) const DRAFT: &str = "draft";
-/// On a final month: the later month that adjusts it and is final or being made final, and since when.
-pub(crate) const ADJUSTED_BY: &str = "adjusted_by";
-pub(crate) const ADJUSTED_SINCE: &str = "adjusted_since";
 
 /// A day of arrival that has usage.
 #[derive(Debug, Clone, Serialize)]
@@ -43,7 +38,7 @@ pub(crate) struct ArrivalDay {
     #[serde(skip)]
     pub(crate) rows: u64,
     #[serde(skip)]
-    head: Head,
+    head: Head<Day>,
 }
 
 /// A month whose invoices are final.
@@ -53,7 +48,7 @@ pub(crate) struct FinalMonth {
     /// The number of the entry that says so.
     pub(crate) number: u64,
     pub(crate) partition: Partition,
-    pub(crate) publication: Publication,
+    pub(crate) publication: Publication<Month>,
 }
 
 impl FinalMonth {
@@ -77,8 +72,8 @@ pub(crate) fn generation_folder(invoices: &Partition) -> Location {
 }
 
 /// Whether a published month never changes any more.
-pub(crate) fn is_final(publication: &Publication) -> bool {
-    publication.notes.get(STATUS).is_some_and(|status| status == FINAL)
+pub(crate) fn is_final(publication: &Publication<Month>) -> bool {
+    publication.notes.is_final
 }
 
 /// A month and all that its invoices depend on.
@@ -124,14 +119,9 @@ impl<'a> Work<'a> {
     }
 
     /// What a person accepted of what was not read: now, and before for what is published.
-    ///
-    /// # Errors
-    /// The note is none of ours.
-    pub(crate) fn accepted(&self, now: &Accepted) -> Result<Accepted> {
-        let noted = self.slot.published.as_ref().and_then(|published| published.notes.get(ACCEPTED));
-        let before = noted.filter(|noted| !noted.is_empty()).map(|noted| noted.parse::<Accepted>()).transpose();
-        let before = before.context("what was accepted is noted in another way than ours")?;
-        Ok(before.unwrap_or_default().with(now))
+    pub(crate) fn accepted(&self, now: &Accepted) -> Accepted {
+        let noted = self.slot.published.as_ref().map(|published| Accepted::noted(&published.notes.accepted));
+        noted.unwrap_or_default().with(now)
     }
 
     /// The days of arrival that may hold usage of a month.
@@ -142,7 +132,7 @@ impl<'a> Work<'a> {
 
     /// Whether the catalog still shows the days' generations, so that statements that ran meanwhile saw all of them.
     pub(crate) async fn is_shown(&self) -> Result<bool> {
-        let days: Vec<(Day, Head)> = self.days.iter().map(|one| (one.day, one.head.clone())).collect();
+        let days: Vec<(Day, Head<Day>)> = self.days.iter().map(|one| (one.day, one.head.clone())).collect();
         publications::are_shown(self.lake, &self.lake.layout.usage_daily, &days).await
     }
 
@@ -188,7 +178,7 @@ async fn arrival_days(lake: &Lake, first: Day) -> Result<Vec<ArrivalDay>> {
     }
     let days = heads.into_iter().filter_map(|(day, head)| {
         let publication = head.publication()?;
-        let (generation, rows) = (publication.generation.to_string(), publication.number("rows"));
+        let (generation, rows) = (publication.generation.to_string(), publication.notes.rows);
         Some(ArrivalDay { day, generation, rows, head })
     });
     Ok(days.collect())

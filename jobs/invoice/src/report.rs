@@ -4,22 +4,22 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use meterlake_core::engine::Scan;
-use meterlake_core::kinds::Kind;
 use meterlake_core::location::Location;
+use meterlake_core::notes::{MonthNotes, NotAdjusted, Unbilled};
 use meterlake_core::period::Month;
 use meterlake_core::publish::Publication;
 use meterlake_core::report::Cost;
 use meterlake_core::run::{Job, NotYet};
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::json;
 
 use crate::accepted::Accepted;
 use crate::args::InvoiceJob;
 use crate::export::Summary;
 use crate::extract::Untimely;
-use crate::left_out::{self, NotAdjusted, Unbilled};
-use crate::tally::{LINES, Tally, UNREADABLE_OBJECTS, UNREADABLE_VALUES};
+use crate::left_out;
+use crate::tally::Tally;
 
 /// What was done for a month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -108,20 +108,6 @@ pub struct Report {
     pub duration_ms: u64,
 }
 
-const FORCED: &str = "forced";
-const TOTALS: &str = "totals";
-const UNATTRIBUTED_REQUESTS: &str = "unattributed_requests";
-const UNPRICED_REQUESTS: &str = "unpriced_requests";
-const UNCOVERED_REQUESTS: &str = "uncovered_requests";
-const UNCOVERED: &str = "uncovered";
-const CUSTOMERS_LEFT_OUT: &str = "customers_left_out";
-const LEFT_OUT: &str = "left_out";
-const MONTHS_NOT_ADJUSTED: &str = "months_not_adjusted";
-const TOO_LATE_REQUESTS: &str = "too_late_requests";
-const FUTURE_REQUESTS: &str = "future_requests";
-/// The note of what a person accepted.
-pub(crate) const ACCEPTED: &str = "accepted";
-
 /// What to note with a published month, beside the sums of its invoices.
 pub(crate) struct Besides<'a> {
     pub(crate) tally: &'a Tally,
@@ -131,70 +117,72 @@ pub(crate) struct Besides<'a> {
 }
 
 /// What to note with a published month.
-pub(crate) fn notes(summary: &Summary, besides: &Besides<'_>) -> BTreeMap<String, String> {
-    let totals: Vec<String> = summary.totals.iter().map(|(code, total)| format!("{code}={}", total.text())).collect();
+pub(crate) fn notes(summary: &Summary, besides: &Besides<'_>) -> MonthNotes {
     let Besides { tally, untimely, accepted, forced } = besides;
-    BTreeMap::from([
-        ("invoices".to_owned(), summary.invoices.to_string()),
-        ("line_items".to_owned(), summary.line_items.to_string()),
-        ("adjustments".to_owned(), summary.adjustments.to_string()),
-        (TOTALS.to_owned(), totals.join(" ")),
-        (UNATTRIBUTED_REQUESTS.to_owned(), summary.unattributed.normalize().to_string()),
-        (UNPRICED_REQUESTS.to_owned(), summary.unpriced.normalize().to_string()),
-        (UNCOVERED_REQUESTS.to_owned(), summary.uncovered.normalize().to_string()),
-        (UNCOVERED.to_owned(), json!(summary.uncovered_of.named).to_string()),
-        (CUSTOMERS_LEFT_OUT.to_owned(), summary.left_out.customers.to_string()),
-        (LEFT_OUT.to_owned(), json!(summary.left_out.named).to_string()),
-        (MONTHS_NOT_ADJUSTED.to_owned(), json!(summary.not_adjusted).to_string()),
-        (TOO_LATE_REQUESTS.to_owned(), untimely.too_late.to_string()),
-        (FUTURE_REQUESTS.to_owned(), untimely.future.to_string()),
-        (LINES.to_owned(), tally.lines.to_string()),
-        (Kind::Malformed.note().to_owned(), tally.malformed.to_string()),
-        (Kind::Copy.note().to_owned(), tally.copies.to_string()),
-        (UNREADABLE_VALUES.to_owned(), tally.unreadable_values.to_string()),
-        (UNREADABLE_OBJECTS.to_owned(), tally.unreadable_objects.to_string()),
-        (ACCEPTED.to_owned(), accepted.to_string()),
-        (FORCED.to_owned(), forced.join("; ")),
-    ])
+    MonthNotes {
+        invoices: summary.invoices,
+        line_items: summary.line_items,
+        adjustments: summary.adjustments,
+        totals: summary.totals.iter().map(|(code, total)| (code.clone(), total.text())).collect(),
+        unattributed_requests: whole(summary.unattributed),
+        unpriced_requests: whole(summary.unpriced),
+        uncovered_requests: whole(summary.uncovered),
+        uncovered: summary.uncovered_of.named.clone(),
+        customers_left_out: summary.left_out.customers,
+        left_out: summary.left_out.named.clone(),
+        months_not_adjusted: summary.not_adjusted.clone(),
+        too_late_requests: untimely.too_late,
+        future_requests: untimely.future,
+        lines: tally.lines,
+        malformed: tally.malformed,
+        duplicates: tally.copies,
+        unreadable_values: tally.unreadable_values,
+        unreadable_objects: tally.unreadable_objects,
+        accepted: accepted.notes(),
+        forced: forced.to_vec(),
+        ..MonthNotes::default()
+    }
+}
+
+/// A sum of calls, each of which is one.
+fn whole(calls: Decimal) -> u64 {
+    calls.to_u64().unwrap_or(u64::MAX)
 }
 
 impl Report {
     /// The report of a month that is published so.
-    pub(crate) fn of(month: Month, status: Status, publication: &Publication, output: Location) -> Self {
+    pub(crate) fn of(month: Month, status: Status, publication: &Publication<Month>, output: Location) -> Self {
         let generation = publication.generation.to_string();
-        Self { output: Some(output), generation, ..Self::noted(month, status, &publication.notes) }
+        Self { output: Some(output), generation, ..Self::noted(month, status, publication.notes.clone()) }
     }
 
     /// What the notes of a published month say.
-    fn noted(month: Month, status: Status, notes: &BTreeMap<String, String>) -> Self {
-        let note = |key: &str| notes.get(key).map(String::as_str).unwrap_or_default();
-        let number = |key: &str| -> u64 { note(key).parse().unwrap_or_default() };
-        let totals = note(TOTALS).split(' ').filter_map(|total| total.split_once('='));
+    fn noted(month: Month, status: Status, notes: MonthNotes) -> Self {
         Self {
             job: InvoiceJob::NAME,
             period: month,
             status,
             waiting_for: None,
-            invoices: number("invoices"),
-            line_items: number("line_items"),
-            adjustments: number("adjustments"),
-            totals: totals.map(|(code, amount)| (code.to_owned(), amount.to_owned())).collect(),
-            unattributed_requests: number(UNATTRIBUTED_REQUESTS),
-            unpriced_requests: number(UNPRICED_REQUESTS),
-            uncovered_requests: number(UNCOVERED_REQUESTS),
-            uncovered: list(note(UNCOVERED)),
-            customers_left_out: number(CUSTOMERS_LEFT_OUT),
-            left_out: list(note(LEFT_OUT)),
-            months_not_adjusted: list(note(MONTHS_NOT_ADJUSTED)),
-            too_late_requests: number(TOO_LATE_REQUESTS),
-            future_requests: number(FUTURE_REQUESTS),
-            lines: number(LINES),
-            malformed: number(Kind::Malformed.note()),
-            duplicates: number(Kind::Copy.note()),
-            unreadable_values: number(UNREADABLE_VALUES),
-            unreadable_objects: number(UNREADABLE_OBJECTS),
-            accepted: note(ACCEPTED).to_owned(),
-            forced: note(FORCED).split("; ").filter(|problem| !problem.is_empty()).map(str::to_owned).collect(),
+            invoices: notes.invoices,
+            line_items: notes.line_items,
+            adjustments: notes.adjustments,
+            totals: notes.totals,
+            unattributed_requests: notes.unattributed_requests,
+            unpriced_requests: notes.unpriced_requests,
+            uncovered_requests: notes.uncovered_requests,
+            uncovered: notes.uncovered,
+            customers_left_out: notes.customers_left_out,
+            left_out: notes.left_out,
+            months_not_adjusted: notes.months_not_adjusted,
+            too_late_requests: notes.too_late_requests,
+            future_requests: notes.future_requests,
+            lines: notes.lines,
+            malformed: notes.malformed,
+            duplicates: notes.duplicates,
+            unreadable_values: notes.unreadable_values,
+            unreadable_objects: notes.unreadable_objects,
+            accepted: Accepted::noted(&notes.accepted).to_string(),
+            forced: notes.forced,
             output: None,
             generation: String::new(),
             scan: Scan::default(),
@@ -203,18 +191,13 @@ impl Report {
     }
 
     /// The report of a month that waits; `draft` is its draft, with the folder of that, if it has one.
-    pub(crate) fn waiting(month: Month, draft: Option<(&Publication, Location)>, what: NotYet) -> Self {
+    pub(crate) fn waiting(month: Month, draft: Option<(&Publication<Month>, Location)>, what: NotYet) -> Self {
         let report = match draft {
             Some((publication, output)) => Self::of(month, Status::Waiting, publication, output),
-            None => Self::noted(month, Status::Waiting, &BTreeMap::new()),
+            None => Self::noted(month, Status::Waiting, MonthNotes::default()),
         };
         Self { waiting_for: Some(what.0), ..report }
     }
-}
-
-/// A list that was noted as JSON; none where nothing was noted.
-fn list<T: DeserializeOwned>(note: &str) -> Vec<T> {
-    serde_json::from_str(note).unwrap_or_default()
 }
 
 impl fmt::Display for Report {

@@ -2,18 +2,12 @@
 
 use anyhow::Result;
 use chrono::{DateTime, Utc};
-use meterlake_core::kinds::Kind;
 use meterlake_core::lake::Lake;
+use meterlake_core::notes::HourNotes;
 use meterlake_core::period::{Hour, Month, Period};
 use meterlake_core::publications::{self, Head};
-use meterlake_core::publish::Publication;
 
 use crate::close::start_in;
-
-/// The notes of an hour, and of an invoiced month for all its hours.
-pub(crate) const LINES: &str = "lines";
-pub(crate) const UNREADABLE_VALUES: &str = "unreadable_values";
-pub(crate) const UNREADABLE_OBJECTS: &str = "unreadable_objects";
 
 /// Numbers of an hour, or of several.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -32,14 +26,14 @@ pub(crate) struct Tally {
 
 impl Tally {
     /// What merge noted with an hour.
-    fn of(published: &Publication) -> Self {
+    fn of(notes: &HourNotes) -> Self {
         Self {
-            lines: published.number(LINES),
-            calls: published.number(Kind::Call.note()),
-            malformed: published.number(Kind::Malformed.note()),
-            copies: published.number(Kind::Copy.note()),
-            unreadable_values: published.number(UNREADABLE_VALUES),
-            unreadable_objects: published.number(UNREADABLE_OBJECTS),
+            lines: notes.lines,
+            calls: notes.rows,
+            malformed: notes.malformed,
+            copies: notes.duplicates,
+            unreadable_values: notes.unreadable_values,
+            unreadable_objects: notes.unreadable_objects,
         }
     }
 
@@ -65,7 +59,7 @@ impl Tally {
 pub(crate) struct HourTally {
     pub(crate) hour: Hour,
     pub(crate) tally: Tally,
-    pub(crate) head: Head,
+    pub(crate) head: Head<Hour>,
 }
 
 /// The hours of a month that are published.
@@ -85,7 +79,7 @@ impl MonthTally {
         let hours = hours_between(start_in(zone, month), start_in(zone, month.next()));
         let heads = publications::heads(lake, &lake.layout.merged, &hours).await?;
         let hours = hours.into_iter().zip(heads).filter_map(|(hour, head)| {
-            let tally = Tally::of(&head.publication()?);
+            let tally = Tally::of(&head.publication()?.notes);
             Some(HourTally { hour, tally, head })
         });
         Ok(Self::of(hours.collect()))

@@ -2,7 +2,6 @@
 
 use anyhow::{Result, bail};
 use meterlake_core::catalog::Partition;
-use meterlake_core::chain::OBJECTS;
 use meterlake_core::generation::Generation;
 use meterlake_core::lake::Lake;
 use meterlake_core::period::{Hour, Period};
@@ -30,17 +29,17 @@ pub(crate) async fn refuse_closed(
     lake: &Lake,
     hour: Hour,
     inputs: &Inputs,
-    published: Option<&Publication>,
+    published: Option<&Publication<Hour>>,
     manifest: Option<&Manifest>,
 ) -> Result<()> {
     if let Some(manifest) = manifest {
         refuse_gone(hour, &manifest.gone_from(inputs))?;
     } else if let Some(published) = published
-        && published.number("source_files") > 0
-        && published.notes.get(OBJECTS) != Some(&inputs.own_objects())
+        && published.notes.source_files > 0
+        && published.notes.objects != inputs.own_objects()
     {
         // Nobody knows any more which files it was made from, only that they were others.
-        let first = format!("one of its {} files", published.number("source_files"));
+        let first = format!("one of its {} files", published.notes.source_files);
         bail!(Closed { hour, count: 1, first });
     }
     if inputs.objects.is_empty() {

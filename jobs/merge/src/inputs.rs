@@ -63,12 +63,8 @@ impl Inputs {
 
     /// A hash over everything that the partition depends on.
     pub(crate) fn fingerprint(&self, sql: &SqlFile) -> String {
-        self.hash_own(sql).text("prior", &self.before()).finish()
-    }
-
-    /// The generation that the hour before publishes, as it is noted.
-    pub(crate) fn before(&self) -> String {
-        chain::before(self.prior.as_ref())
+        let prior = self.prior.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
+        self.hash_own(sql).text("prior", &prior).finish()
     }
 
     fn hash_own(&self, sql: &SqlFile) -> Fingerprint {

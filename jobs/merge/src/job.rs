@@ -25,7 +25,7 @@ use crate::args::MergeJob;
 use crate::closed::{published_manifest, refuse_closed};
 use crate::inputs::{Inputs, Manifest};
 use crate::objects::{Depth, MAX_LINE_BYTES};
-use crate::publication::{Counts, OUTPUT_FILES, has_silent_edit, is_equal, publication, renewed, report};
+use crate::publication::{Counts, has_silent_edit, is_equal, publication, renewed, report};
 use crate::report::Report;
 use crate::statements::{Kinds, Statements};
 
@@ -60,7 +60,7 @@ pub async fn merge_hour(lake: &Lake, hour: Hour, options: Options) -> Result<Rep
 ///
 /// # Errors
 /// The store or the catalog failed.
-pub(crate) async fn head(lake: &Lake, hour: Hour) -> Result<Head> {
+pub(crate) async fn head(lake: &Lake, hour: Hour) -> Result<Head<Hour>> {
     publications::head(lake, &lake.layout.merged, hour).await
 }
 
@@ -76,7 +76,7 @@ pub(crate) struct Work<'a> {
     hour: Hour,
     sql: SqlFile,
     /// What the hour before publishes, and the partition of its copies as the catalog shows it.
-    prior: Head,
+    prior: Head<Hour>,
     prior_copies: Option<Partition>,
     pub(crate) inputs: Inputs,
     slot: Slot<'a, Hour>,
@@ -116,17 +116,17 @@ impl<'a> Work<'a> {
     ///
     /// # Errors
     /// The store or the catalog failed, or the SQL file is wrong.
-    pub(crate) async fn look(lake: &'a Lake, hour: Hour, prior: Head) -> Result<Self> {
+    pub(crate) async fn look(lake: &'a Lake, hour: Hour, prior: Head<Hour>) -> Result<Self> {
         let generation = prior.publication().map(|published| published.generation);
         let inputs = Inputs::list(lake, hour, generation).await?;
         let slot = Slot::look(lake, &lake.layout.merged, hour).await?;
-        let is_there = slot.is_there(OUTPUT_FILES).await?;
+        let is_there = slot.is_there().await?;
         let prior_copies = copies(lake, hour.previous()).await?;
         Ok(Self { lake, hour, sql: lake.sql.query("merge_hour")?, prior, prior_copies, inputs, slot, is_there })
     }
 
     /// What is published of the hour.
-    pub(crate) fn published(&self) -> Option<&Publication> {
+    pub(crate) fn published(&self) -> Option<&Publication<Hour>> {
         self.slot.published.as_ref()
     }
 
@@ -307,7 +307,7 @@ impl<'a> Work<'a> {
     async fn renew(
         &self,
         calls: &Location,
-        published: &Publication,
+        published: &Publication<Hour>,
         manifest: &Manifest,
         scan: Scan,
     ) -> Result<Option<Report>> {

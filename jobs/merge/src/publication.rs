@@ -1,11 +1,9 @@
 //! What `merge` notes with a partition, and the report that it gives back.
 
-use meterlake_core::catalog::Parameters;
-use meterlake_core::chain::{BEFORE, OBJECTS};
 use meterlake_core::clock::Clock;
 use meterlake_core::engine::Scan;
 use meterlake_core::generation::Generation;
-use meterlake_core::kinds::Kind;
+use meterlake_core::notes::HourNotes;
 use meterlake_core::period::Hour;
 use meterlake_core::publish::Publication;
 use meterlake_core::report::Status;
@@ -16,13 +14,6 @@ use crate::args::MergeJob;
 use crate::inputs::Inputs;
 use crate::report::Report;
 use crate::statements::Kinds;
-
-/// How many Parquet files the hour has.
-pub(crate) const OUTPUT_FILES: &str = "output_files";
-const OWN_FINGERPRINT: &str = "own_fingerprint";
-const SQL_CHECKSUM: &str = "sql_checksum";
-const KEY_SUMS: &str = "key_sums";
-const REASONS: &str = "malformed_reasons";
 
 /// The numbers of one merged hour.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,27 +31,26 @@ pub(crate) fn publication(
     sql: &SqlFile,
     inputs: &Inputs,
     counts: &Counts,
-) -> Publication {
-    let number = |key: &str, number: u64| (key.to_owned(), number.to_string());
+) -> Publication<Hour> {
     let Counts { kinds, .. } = counts;
-    let notes = Parameters::from([
-        number(Kind::Call.note(), kinds.calls),
-        number(Kind::Copy.note(), kinds.copies),
-        number(Kind::Malformed.note(), kinds.malformed),
-        number("lines", kinds.lines),
-        number("unreadable_values", kinds.unreadable_values),
-        number("unreadable_objects", counts.unreadable_objects),
-        number(OUTPUT_FILES, counts.output_files),
-        number("output_bytes", counts.output_bytes),
-        number("source_files", inputs.objects.len() as u64),
-        number("source_bytes", inputs.bytes()),
-        (BEFORE.to_owned(), inputs.before()),
-        (OBJECTS.to_owned(), inputs.own_objects()),
-        (OWN_FINGERPRINT.to_owned(), inputs.own_fingerprint(sql)),
-        (SQL_CHECKSUM.to_owned(), sql.checksum()),
-        (KEY_SUMS.to_owned(), kinds.sums.clone()),
-        (REASONS.to_owned(), serde_json::json!(kinds.reasons).to_string()),
-    ]);
+    let notes = HourNotes {
+        rows: kinds.calls,
+        duplicates: kinds.copies,
+        malformed: kinds.malformed,
+        malformed_reasons: kinds.reasons.clone(),
+        lines: kinds.lines,
+        unreadable_values: kinds.unreadable_values,
+        unreadable_objects: counts.unreadable_objects,
+        output_files: counts.output_files,
+        output_bytes: counts.output_bytes,
+        source_files: inputs.objects.len() as u64,
+        source_bytes: inputs.bytes(),
+        before: inputs.prior.clone(),
+        objects: inputs.own_objects(),
+        own_fingerprint: inputs.own_fingerprint(sql),
+        sql_checksum: sql.checksum(),
+        key_sums: kinds.sums.clone(),
+    };
     Publication {
         generation: generation.clone(),
         fingerprint: inputs.fingerprint(sql),
@@ -71,63 +61,60 @@ pub(crate) fn publication(
 }
 
 /// The same generation, made from these inputs too. If it was made by other SQL, it still is: who looks for that finds it.
-pub(crate) fn renewed(publication: &Publication, sql: &SqlFile, inputs: &Inputs) -> Publication {
+pub(crate) fn renewed(publication: &Publication<Hour>, sql: &SqlFile, inputs: &Inputs) -> Publication<Hour> {
     let mut renewed = publication.clone();
     if is_by(publication, sql) {
         renewed.fingerprint = inputs.fingerprint(sql);
     }
-    renewed.notes.extend([(BEFORE.to_owned(), inputs.before()), (OBJECTS.to_owned(), inputs.own_objects())]);
+    renewed.notes.before = inputs.prior.clone();
+    renewed.notes.objects = inputs.own_objects();
     renewed
 }
 
-fn is_by(publication: &Publication, sql: &SqlFile) -> bool {
-    publication.sql == sql.label() && publication.notes.get(SQL_CHECKSUM) == Some(&sql.checksum())
+fn is_by(publication: &Publication<Hour>, sql: &SqlFile) -> bool {
+    publication.sql == sql.label() && publication.notes.sql_checksum == sql.checksum()
 }
 
 /// Whether a publication was made from the same own objects, by the same SQL or, where it is carried, by any, and has the same
 /// calls and copies.
 pub(crate) fn is_equal(
-    publication: &Publication,
+    publication: &Publication<Hour>,
     sql: &SqlFile,
     inputs: &Inputs,
     counts: &Counts,
     is_carried: bool,
 ) -> bool {
     let is_same = match is_carried {
-        true => publication.notes.get(OBJECTS) == Some(&inputs.own_objects()),
-        false => publication.notes.get(OWN_FINGERPRINT) == Some(&inputs.own_fingerprint(sql)),
+        true => publication.notes.objects == inputs.own_objects(),
+        false => publication.notes.own_fingerprint == inputs.own_fingerprint(sql),
     };
-    is_same
-        && publication.number(Kind::Call.note()) == counts.kinds.calls
-        && publication.notes.get(KEY_SUMS) == Some(&counts.kinds.sums)
+    is_same && publication.notes.rows == counts.kinds.calls && publication.notes.key_sums == counts.kinds.sums
 }
 
 /// Whether the SQL was edited and its version not raised.
-pub(crate) fn has_silent_edit(publication: &Publication, sql: &SqlFile) -> bool {
-    publication.sql == sql.label() && publication.notes.get(SQL_CHECKSUM) != Some(&sql.checksum())
+pub(crate) fn has_silent_edit(publication: &Publication<Hour>, sql: &SqlFile) -> bool {
+    publication.sql == sql.label() && publication.notes.sql_checksum != sql.checksum()
 }
 
 /// The report of an hour that is published so, and was before.
-pub(crate) fn report(hour: Hour, status: Status, publication: &Publication, scan: Scan) -> Report {
-    let number = |key: &str| publication.number(key);
-    let rows = [Kind::Call, Kind::Copy, Kind::Malformed].map(|kind| number(kind.note()));
-    let reasons = publication.notes.get(REASONS).and_then(|text| serde_json::from_str(text).ok());
+pub(crate) fn report(hour: Hour, status: Status, publication: &Publication<Hour>, scan: Scan) -> Report {
+    let notes = publication.notes.clone();
     Report {
         job: MergeJob::NAME,
         period: hour,
         status,
-        rows: rows[0],
+        rows: notes.rows,
         rows_added: 0,
-        duplicates: rows[1],
-        malformed: rows[2],
-        malformed_reasons: reasons.unwrap_or_default(),
-        unsplit: rows.iter().sum::<u64>().saturating_sub(number("lines")),
-        unreadable_values: number("unreadable_values"),
-        unreadable_objects: number("unreadable_objects"),
-        source_files: number("source_files"),
-        source_bytes: number("source_bytes"),
-        output_files: number(OUTPUT_FILES),
-        output_bytes: number("output_bytes"),
+        duplicates: notes.duplicates,
+        malformed: notes.malformed,
+        malformed_reasons: notes.malformed_reasons,
+        unsplit: (notes.rows + notes.duplicates + notes.malformed).saturating_sub(notes.lines),
+        unreadable_values: notes.unreadable_values,
+        unreadable_objects: notes.unreadable_objects,
+        source_files: notes.source_files,
+        source_bytes: notes.source_bytes,
+        output_files: notes.output_files,
+        output_bytes: notes.output_bytes,
         generation: publication.generation.to_string(),
         sql: publication.sql.clone(),
         scan,

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use meterlake_core::engine::Scan;
-use meterlake_core::kinds::Kind;
 use meterlake_core::period::Hour;
 use meterlake_core::publish::Publication;
 use meterlake_core::report::{Cost, Status, human_bytes};
@@ -57,9 +56,9 @@ pub struct Report {
 
 impl Report {
     /// The report of a run that published in place of `before`.
-    pub(crate) fn in_place_of(self, before: Option<&Publication>) -> Self {
+    pub(crate) fn in_place_of(self, before: Option<&Publication<Hour>>) -> Self {
         let signed = |rows: u64| i64::try_from(rows).unwrap_or(i64::MAX);
-        let before = before.map_or(0, |published| published.number(Kind::Call.note()));
+        let before = before.map_or(0, |published| published.notes.rows);
         Self { rows_added: signed(self.rows) - signed(before), ..self }
     }
 }

@@ -31,7 +31,7 @@ pub trait Home {
     /// Lets updates of the catalog arrive that were under way.
     fn deliver(&self, chance: &mut StdRng);
     /// The calls of published hours, by their ids.
-    fn calls(&self, lake: &Lake, heads: &[(Hour, Head)]) -> impl Future<Output = BTreeMap<Hour, Vec<String>>>;
+    fn calls(&self, lake: &Lake, heads: &[(Hour, Head<Hour>)]) -> impl Future<Output = BTreeMap<Hour, Vec<String>>>;
 }
 
 /// A world in memory.
@@ -47,7 +47,7 @@ impl Home for InMemory<'_> {
         self.1.deliver(chance);
     }
 
-    async fn calls(&self, lake: &Lake, heads: &[(Hour, Head)]) -> BTreeMap<Hour, Vec<String>> {
+    async fn calls(&self, lake: &Lake, heads: &[(Hour, Head<Hour>)]) -> BTreeMap<Hour, Vec<String>> {
         let mut calls = BTreeMap::new();
         for (hour, head) in heads {
             let Some(partition) = &head.partition else { continue };
@@ -215,7 +215,7 @@ async fn run<J: Job>(lake: &Lake, args: &J::Args) -> Result<Vec<Value>> {
 }
 
 /// The hours of the life, each with the last entry of its log.
-async fn hours(lake: &Lake) -> Vec<(Hour, Head)> {
+async fn hours(lake: &Lake) -> Vec<(Hour, Head<Hour>)> {
     publications::heads_since(lake, &lake.layout.merged, None).await.expect("logs")
 }
 
@@ -229,10 +229,10 @@ async fn check_days(home: &impl Home, lake: &Lake, seed: u64) {
         if published.fingerprint != inputs.fingerprint(lake, &sql) {
             continue;
         }
-        let of_day: Vec<(Hour, Head)> = inputs.hours().cloned().collect();
+        let of_day: Vec<(Hour, Head<Hour>)> = inputs.hours().cloned().collect();
         let calls = home.calls(lake, &of_day).await;
         let count: usize = calls.values().map(Vec::len).sum();
-        assert_eq!(published.number("requests"), count as u64, "seed {seed}: {day}");
+        assert_eq!(published.notes.requests, count as u64, "seed {seed}: {day}");
         for (hour, ids) in &calls {
             let next: BTreeSet<&String> = calls.get(&hour.next()).into_iter().flatten().collect();
             let twice: Vec<&String> = ids.iter().filter(|id| next.contains(id)).collect();
@@ -276,7 +276,7 @@ async fn check_all(home: &impl Home, lake: &Lake, arrivals: &Arrivals, seed: u64
         assert_eq!(found, expected.iter().copied().collect::<Vec<_>>(), "seed {seed}: the calls of {hour}");
         let copies = there.len() - expected.len();
         let malformed = arrivals.malformed.get(hour).copied().unwrap_or_default();
-        let noted = ["rows", "duplicates", "malformed"].map(|note| published.number(note));
+        let noted = [published.notes.rows, published.notes.duplicates, published.notes.malformed];
         assert_eq!(noted, [expected.len() as u64, copies as u64, malformed], "seed {seed}: {hour}");
         // Those of the last day, of which most hours are not merged, are not aggregated.
         if hour.day() < last {
@@ -287,6 +287,6 @@ async fn check_all(home: &impl Home, lake: &Lake, arrivals: &Arrivals, seed: u64
         heads.iter().filter(|(_, head)| head.partition.is_some()).map(|(hour, _)| *hour).collect();
     assert!(arrivals.ids.keys().all(|hour| merged.contains(hour)), "seed {seed}: an hour was never merged");
     let days = publications::heads_since::<Day>(lake, &lake.layout.usage_daily, None).await.expect("logs");
-    let requests = days.iter().filter_map(|(_, head)| head.publication()).map(|day| day.number("requests"));
+    let requests = days.iter().filter_map(|(_, head)| head.publication()).map(|day| day.notes.requests);
     assert_eq!(requests.sum::<u64>(), total, "seed {seed}: the days' calls");
 }

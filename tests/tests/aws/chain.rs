@@ -1,6 +1,7 @@
 //! The whole chain, from raw files to invoices, on S3 with the Glue catalog: it gives what it gives in a local folder.
 
 use meterlake_core::config::Config;
+use meterlake_core::period::Hour;
 use meterlake_core::publish::Publication;
 use meterlake_embedded::connect_aws;
 use meterlake_merge::{Args as MergeArgs, MergeJob};
@@ -49,7 +50,7 @@ async fn two_runs_at_once_on_s3_publish_an_hour_once() {
     let merged = &lake.layout.merged;
     let values = [merged.partition(hour).values];
     let partition = lake.catalog.get_partitions(&merged.name, &values).await.unwrap().remove(0).unwrap();
-    assert_eq!(Publication::of(&partition).unwrap().number("rows"), 50);
+    assert_eq!(Publication::<Hour>::of(&partition).unwrap().notes.rows, 50);
     assert_eq!(lake.store.folders(&merged.folder_of(hour)).await.unwrap(), [partition.location.parent()]);
 }
 

@@ -105,7 +105,7 @@ async fn a_refused_claim_leaves_no_other_claim_and_force_does_not_break_it() {
     claim(&lake, "2022-12", "2023-03", "2999-01-01T00:00:00Z").await;
     let claim_of = async |text: &str| {
         let head = publications::head(&lake.lake, &lake.lake.layout.invoices, month(text)).await.unwrap();
-        head.publication().unwrap().notes.get("adjusted_by").cloned()
+        head.publication().unwrap().notes.adjusted_by
     };
     let before = claim_of("2023-01").await;
     for args in [finalize("2023-02"), Args { force: true, ..finalize("2023-02") }] {
@@ -159,10 +159,10 @@ async fn a_month_made_final_after_a_later_one_bills_nothing_twice() {
 async fn claim(lake: &TestLake, adjusted: &str, by: &str, since: &str) {
     let (lake, table) = (&lake.lake, &lake.lake.layout.invoices);
     let head = publications::head(lake, table, month(adjusted)).await.unwrap();
-    let mut claim = head.partition.unwrap();
-    for (note, value) in [("adjusted_by", by), ("adjusted_since", since)] {
-        claim.parameters.insert(format!("meterlake.{note}"), value.to_owned());
-    }
+    let (mut publication, there) = (head.publication().unwrap(), head.partition.unwrap());
+    publication.notes.adjusted_by = Some(month(by));
+    publication.notes.adjusted_since = Some(since.parse().unwrap());
+    let claim = publication.partition(there.values, there.location).unwrap();
     assert!(publications::append(lake, table, month(adjusted), head.number, Some(&claim)).await.unwrap().is_some());
 }
 

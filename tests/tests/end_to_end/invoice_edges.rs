@@ -1,5 +1,6 @@
 //! Invoices at their edges: rows that nobody pays for, charts, previews of final months, and what a vacuum keeps.
 
+use meterlake_core::notes::DayNotes;
 use meterlake_invoice::Args;
 use meterlake_tests::billing::{Used, day, draft, finalize, month, used};
 use meterlake_tests::lake::TestLake;
@@ -13,10 +14,11 @@ async fn rows_without_a_user_and_calls_without_a_price_are_counted() {
         TestLake::with_plans(&PLANS.replace("model = 'graduated'", "paths = ['/v2/*']\nmodel = 'graduated'")).await;
     let select = "SELECT CAST(NULL AS varchar) AS \"user\", DATE '2023-01-06' AS usage_date, 'GET' AS httpmethod, '/' AS \
                   resourcepath, CAST(9 AS bigint) AS requests, CAST(9 AS bigint) AS billable_requests";
-    let one_row = [("rows".to_owned(), "1".to_owned())].into();
+    let one_row = DayNotes { rows: 1, ..DayNotes::default() };
     lake.publish_usage(day("2023-01-06"), Some(select.to_owned()), one_row).await;
-    for rows in ["1", "2000000"] {
-        lake.put_usage_noting("2023-01-05", &[used("a", "2023-01-05", 7)], &[("rows", rows)]).await;
+    for rows in [1, 2_000_000] {
+        let notes = DayNotes { rows, ..DayNotes::default() };
+        lake.put_usage_noting("2023-01-05", &[used("a", "2023-01-05", 7)], notes).await;
         let report = lake.invoice(&draft("2023-01")).await.report;
         assert_eq!((&report["unattributed_requests"], &report["unpriced_requests"]), (&json!(9), &json!(7)));
     }

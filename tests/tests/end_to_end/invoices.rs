@@ -3,9 +3,10 @@
 use std::fs;
 use std::time::Duration;
 
+use meterlake_core::notes::DayNotes;
 use meterlake_invoice::Args;
 use meterlake_tests::billing::{Invoices, Used, draft, finalize, month, records, sum, used};
-use meterlake_tests::lake::{TestLake, run};
+use meterlake_tests::lake::{TestLake, hour, run};
 use meterlake_tests::tree::tree;
 use serde_json::json;
 
@@ -156,7 +157,8 @@ async fn a_final_month_never_changes() {
 async fn a_month_with_days_that_are_missing_stale_or_short_of_hours_is_not_made_final() {
     let lake = lake().await;
     lake.fill_but("2023-01", &["2023-01-10", "2023-02-02"]).await;
-    lake.put_usage_noting("2023-01-20", &[], &[("missing_hours", "2023-01-20T03,2023-01-20T04")]).await;
+    let missing_hours = ["2023-01-20T03", "2023-01-20T04"].map(hour).into();
+    lake.put_usage_noting("2023-01-20", &[], DayNotes { missing_hours, ..DayNotes::default() }).await;
     // An hour of the 15th is merged after the day was aggregated.
     lake.put("2023-01-15T06".parse().unwrap(), "a", meterlake_tests::calls::calls(&["1"]));
     lake.merge_hour("2023-01-15T06".parse().unwrap()).await;
@@ -267,7 +269,7 @@ async fn a_large_month_is_worked_on_in_parts_and_comes_out_the_same() {
     let lake = TestLake::with_plans(PLANS).await;
     lake.put_usage("2023-01-05", &users).await;
     let whole = lake.invoice(&draft("2023-01")).await;
-    lake.put_usage_noting("2023-01-05", &users, &[("rows", "2000000")]).await;
+    lake.put_usage_noting("2023-01-05", &users, DayNotes { rows: 2_000_000, ..DayNotes::default() }).await;
     let parts = lake.invoice(&draft("2023-01")).await;
     for file in ["invoices.csv", "line_items.csv", "focus.csv"] {
         let sorted = |made: &Invoices| {

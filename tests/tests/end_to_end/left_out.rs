@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use meterlake_core::catalog::Parameters;
+use meterlake_core::notes::DayNotes;
 use meterlake_invoice::Args;
 use meterlake_tests::billing::{Used, day, draft, finalize, used};
 use meterlake_tests::lake::TestLake;
@@ -49,7 +49,7 @@ async fn put_bytes(lake: &TestLake, arrival: &str, rows: &[(&str, i64)]) {
          response_bytes FROM (VALUES {}) AS t (u, b)",
         values.join(", ")
     );
-    let noted = Parameters::from([("rows".to_owned(), rows.len().to_string())]);
+    let noted = DayNotes { rows: rows.len() as u64, ..DayNotes::default() };
     lake.publish_usage(day(arrival), Some(select), noted).await;
 }
 

@@ -52,7 +52,7 @@ impl Home for InAFolder {
 
     fn deliver(&self, _: &mut StdRng) {}
 
-    async fn calls(&self, _: &Lake, heads: &[(Hour, Head)]) -> BTreeMap<Hour, Vec<String>> {
+    async fn calls(&self, _: &Lake, heads: &[(Hour, Head<Hour>)]) -> BTreeMap<Hour, Vec<String>> {
         let mut calls: BTreeMap<Hour, Vec<String>> = BTreeMap::new();
         let sql = "SELECT year, month, day, hour, extendedrequestid FROM restapi_access_log_parquet";
         for row in self.0.query(sql).await {
@@ -182,7 +182,7 @@ async fn after_an_outage_an_hour_takes_a_few_calls_beside_those_for_its_objects(
     let calls = calls_of::<MergeJob>(&home, &clock, &MergeArgs::default()).await;
     let hours: Vec<Hour> = Hour::range(first, first.offset(479)).collect();
     let heads = publications::heads(&lake, &lake.layout.merged, &hours).await.unwrap();
-    assert!(heads.iter().all(|head| head.publication().is_some_and(|published| published.number("rows") == OBJECTS)));
+    assert!(heads.iter().all(|head| head.publication().is_some_and(|published| published.notes.rows == OBJECTS)));
     let an_hour = calls / 480;
     // Measured: 123 beside those for the objects.
     assert!(an_hour <= OBJECTS + 140, "{an_hour} calls an hour");

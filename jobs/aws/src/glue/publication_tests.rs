@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use aws_config::retry::RetryConfig;
 use chrono::Utc;
 use futures::future::try_join_all;
-use meterlake_core::catalog::{Parameters, Partition};
+use meterlake_core::catalog::Partition;
 use meterlake_core::clock::Clock;
 use meterlake_core::config::Config;
 use meterlake_core::engine::{Engine, Outcome, Rows, Statement};
@@ -16,6 +16,7 @@ use meterlake_core::generation::Generation;
 use meterlake_core::lake::Lake;
 use meterlake_core::layout::{TableLayout, period_values};
 use meterlake_core::location::Location;
+use meterlake_core::notes::HourNotes;
 use meterlake_core::period::{Hour, Period};
 use meterlake_core::publications::{self, Head};
 use meterlake_core::publish::{Publication, vacuum_table};
@@ -76,7 +77,7 @@ fn hour(text: &str) -> Hour {
     text.parse().unwrap()
 }
 
-fn publication(notes: Parameters) -> Publication {
+fn publication(notes: HourNotes) -> Publication<Hour> {
     Publication {
         generation: Generation::begin(&Clock::real()),
         fingerprint: "f".to_owned(),
@@ -87,7 +88,7 @@ fn publication(notes: Parameters) -> Publication {
 }
 
 /// Publishes a generation of its own; `None`: somebody else was faster.
-async fn publish(lake: &Lake, hour: Hour, notes: Parameters) -> Result<Option<Head>> {
+async fn publish(lake: &Lake, hour: Hour, notes: HourNotes) -> Result<Option<Head<Hour>>> {
     let table = table(lake);
     let slot = Slot::look(lake, &table, hour).await?;
     let publication = publication(notes);
@@ -96,7 +97,7 @@ async fn publish(lake: &Lake, hour: Hour, notes: Parameters) -> Result<Option<He
     slot.publish(&publication, &folder).await
 }
 
-fn located(head: &Head) -> Option<String> {
+fn located(head: &Head<Hour>) -> Option<String> {
     head.partition.as_ref().map(|partition| partition.location.to_string())
 }
 
@@ -107,7 +108,7 @@ async fn what_is_published_comes_back_and_is_shown() {
     let hour = hour("2023-01-31T06");
     let table = table(&lake);
     assert_eq!(publications::head(&lake, &table, hour).await.unwrap(), Head::default());
-    let notes: Parameters = [("rows".to_owned(), "사용자 'x'".to_owned())].into();
+    let notes = HourNotes { objects: "사용자 'x'".to_owned(), ..HourNotes::default() };
     let published = publish(&lake, hour, notes.clone()).await.unwrap().unwrap();
     assert_eq!(published.number, 1);
     let head = publications::head(&lake, &table, hour).await.unwrap();
@@ -125,10 +126,10 @@ async fn of_publications_at_once_exactly_one_wins() {
         let table = table(&lakes[0]);
         let slots = try_join_all(lakes.iter().map(|lake| Slot::look(lake, &table, hour))).await.unwrap();
         let tries = slots.iter().map(async |slot| {
-            let publication = publication(Parameters::new());
+            let publication = publication(HourNotes::default());
             slot.publish(&publication, &publication.generation.folder(&table.folder_of(hour))).await
         });
-        let won: Vec<Head> = try_join_all(tries).await.unwrap().into_iter().flatten().collect();
+        let won: Vec<Head<Hour>> = try_join_all(tries).await.unwrap().into_iter().flatten().collect();
         assert_eq!(won.len(), 1);
         assert_eq!(won[0].number, round);
         assert_eq!(publications::head(&lakes[0], &table, hour).await.unwrap(), won[0]);
@@ -143,18 +144,18 @@ async fn a_mirror_that_is_behind_is_put_right_by_whoever_looks() {
     let lake = fixture.lake(false);
     let table = table(&lake);
     for hour in &hours {
-        publish(&lake, *hour, Parameters::new()).await.unwrap().unwrap();
+        publish(&lake, *hour, HourNotes::default()).await.unwrap().unwrap();
     }
     // The second publication of an hour is written, and its process dies before Glue knows.
     let late = hours[1];
     fixture.glue.fault("BatchUpdatePartition", Fault::Hold);
-    assert!(publish(&fixture.lake(true), late, Parameters::new()).await.is_err());
+    assert!(publish(&fixture.lake(true), late, HourNotes::default()).await.is_err());
     let old = fixture.shown(late);
     let newest = publications::head(&lake, &table, late).await.unwrap();
     assert_eq!((newest.number, fixture.shown(late)), (2, located(&newest)));
     assert_ne!(old, fixture.shown(late));
     // The third comes, and then the update of the second arrives after all.
-    let third = publish(&lake, late, Parameters::new()).await.unwrap().unwrap();
+    let third = publish(&lake, late, HourNotes::default()).await.unwrap().unwrap();
     fixture.glue.deliver();
     assert_eq!(fixture.shown(late), located(&newest), "Glue is behind");
     let heads = publications::heads(&lake, &table, &hours).await.unwrap();
@@ -175,7 +176,7 @@ async fn a_partition_that_no_job_published_is_none_of_ours() {
     let stranger = Partition { location: lake.config.lake.join("elsewhere"), ..table.partition(hour) };
     lake.catalog.add_partitions(&table.name, &[stranger]).await.unwrap();
     assert_eq!(publications::head(&lake, &table, hour).await.unwrap(), Head::default());
-    let head = publish(&lake, hour, Parameters::new()).await.unwrap().unwrap();
+    let head = publish(&lake, hour, HourNotes::default()).await.unwrap().unwrap();
     assert_eq!(fixture.shown(hour), located(&head));
 }
 
@@ -186,10 +187,10 @@ async fn a_run_that_slept_through_a_vacuum_publishes_nothing() {
     let (table, hour) = (table(&lake), hour("2023-01-31T06"));
     for is_first in [true, false] {
         if !is_first {
-            publish(&lake, hour, Parameters::new()).await.unwrap().unwrap();
+            publish(&lake, hour, HourNotes::default()).await.unwrap().unwrap();
         }
         let slot = Slot::look(&lake, &table, hour).await.unwrap();
-        let publication = publication(Parameters::new());
+        let publication = publication(HourNotes::default());
         let folder = publication.generation.folder(&table.folder_of(hour));
         lake.store.write(&folder.join("x.parquet"), b"").await.unwrap();
         let before = publications::head(&lake, &table, hour).await.unwrap();
@@ -213,7 +214,7 @@ async fn a_run_that_slept_through_a_vacuum_publishes_nothing() {
 async fn no_publication_is_lost_or_done_twice_whatever_comes_late() {
     let fixture = Arc::new(Fixture::new().await);
     let hour = hour("2023-01-31T06");
-    publish(&fixture.lake(false), hour, Parameters::new()).await.unwrap().unwrap();
+    publish(&fixture.lake(false), hour, HourNotes::default()).await.unwrap().unwrap();
     fixture.glue.state().hold_one_in = Some(4);
     let writers = (0..4).map(|writer| {
         let fixture = Arc::clone(&fixture);
@@ -238,7 +239,7 @@ async fn no_publication_is_lost_or_done_twice_whatever_comes_late() {
     let lake = fixture.lake(false);
     let head = publications::head(&lake, &table(&lake), hour).await.unwrap();
     assert_eq!(head.number, 121);
-    let marks = head.publication().unwrap().notes["marks"].clone();
+    let marks = head.publication().unwrap().notes.objects;
     assert_eq!(marks.matches('.').count(), 120, "{marks}");
     for (writer, number) in (0..4).flat_map(|writer| (0..30).map(move |number| (writer, number))) {
         assert_eq!(marks.matches(&format!(" {writer}-{number}.")).count(), 1, "{writer}-{number} in {marks}");
@@ -249,13 +250,12 @@ async fn no_publication_is_lost_or_done_twice_whatever_comes_late() {
 async fn add_mark(lake: &Lake, hour: Hour, mark: &str) -> Result<bool> {
     let head = publications::head(lake, &table(lake), hour).await?;
     let mut notes = head.publication().unwrap().notes;
-    let marks = notes.entry("marks".to_owned()).or_default();
-    if marks.contains(mark) {
+    if notes.objects.contains(mark) {
         return Ok(true);
     }
-    marks.push_str(mark);
+    notes.objects.push_str(mark);
     let publication = publication(notes);
     let folder = publication.generation.folder(&table(lake).folder_of(hour));
-    let partition = publication.partition(period_values(hour), folder);
+    let partition = publication.partition(period_values(hour), folder)?;
     Ok(publications::append(lake, &table(lake), hour, head.number, Some(&partition)).await?.is_some())
 }

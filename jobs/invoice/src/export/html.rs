@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use anyhow::Result;
+use meterlake_core::notes::{NotAdjusted, Unbilled};
 use meterlake_core::period::{Day, Month};
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment};
@@ -17,7 +18,6 @@ use super::summary::{LISTED, Summary};
 use crate::currency::Currency;
 use crate::document::{Document, customer_hash};
 use crate::exact::Exact;
-use crate::left_out::{NotAdjusted, Unbilled};
 use crate::plans::Model;
 use crate::rating::{Line, LineKind, Part};
 use crate::tally::Tally;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use meterlake_core::notes::NotAdjusted;
 use meterlake_core::period::Day;
 use rust_decimal::Decimal;
 
@@ -12,7 +13,7 @@ use crate::currency::Currency;
 use crate::document::Document;
 use crate::exact::sum;
 use crate::extract::REQUESTS;
-use crate::left_out::{Listing, NotAdjusted};
+use crate::left_out::Listing;
 use crate::plans::UNATTRIBUTED;
 use crate::rating::LineKind;
 use crate::usage::Usage;

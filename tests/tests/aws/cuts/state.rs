@@ -10,9 +10,9 @@ use meterlake_core::lake::Lake;
 use meterlake_core::location::Location;
 use meterlake_core::log;
 use meterlake_core::names::TableName;
-use meterlake_core::publish::Publication;
 use meterlake_core::store::visible_objects;
 use parquet::file::reader::{FileReader, SerializedFileReader};
+use serde_json::Value;
 
 /// The files of a month's invoices that say the same whenever they are made.
 const EXPORTS: [&str; 3] = ["invoices.csv", "line_items.csv", "focus.csv"];
@@ -81,13 +81,16 @@ impl State {
 /// What a partition says of itself: its place only where it is no generation's. Into how many files rows go, and of which
 /// sizes, is a matter of time, and so is when a month was claimed.
 fn notes(lake: &Lake, partition: &Partition) -> Parameters {
-    match Publication::of(partition) {
-        Some(publication) => {
-            let mut notes = publication.notes;
-            notes.retain(|key, _| !key.starts_with("output_") && key != "adjusted_since");
-            notes.insert("sql".to_owned(), publication.sql);
-            notes.insert("fingerprint".to_owned(), publication.fingerprint);
-            notes
+    match partition.parameters.get("meterlake.notes") {
+        Some(notes) => {
+            let notes: BTreeMap<String, Value> = serde_json::from_str(notes).unwrap();
+            let is_chance = |key: &str| key.starts_with("output_") || key == "adjusted_since";
+            let notes = notes.into_iter().filter(|(key, _)| !is_chance(key)).map(|(key, note)| (key, note.to_string()));
+            let others = ["sql", "fingerprint"].map(|key| {
+                let value = partition.parameters.get(&format!("meterlake.{key}"));
+                (key.to_owned(), value.cloned().unwrap())
+            });
+            notes.chain(others).collect()
         }
         None => {
             let location = &partition.location;
