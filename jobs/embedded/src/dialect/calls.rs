@@ -86,7 +86,7 @@ fn rule(name: &str) -> Option<Rule> {
 }
 
 /// What to write for functions of DataFusion that Trino does not have.
-fn instead(name: &str) -> Option<&'static str> {
+pub(super) fn instead(name: &str) -> Option<&'static str> {
     Some(match name {
         "nvl" | "ifnull" => "coalesce(x, y)",
         "to_char" => "date_format(x, format)",
