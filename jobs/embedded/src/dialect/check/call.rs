@@ -1,7 +1,7 @@
 //! Calls of functions.
 
 use super::columns::{Column, Relation, Scope};
-use super::place::place;
+use super::place::{place, place_of_call};
 use super::resolve::{Argument, Resolution, resolve};
 use super::types::{Clock, Type, list};
 use super::{Checker, foreign, hints, refused};
@@ -27,7 +27,9 @@ impl Checker<'_> {
             return Ok(if name == "count" { Type::Bigint } else { Type::Any });
         }
         match (name.as_str(), arguments.as_slice()) {
-            ("if", [condition, results @ ..]) if matches!(results.len(), 1 | 2) => self.if_(at, condition, results, scope),
+            ("if", [condition, results @ ..]) if matches!(results.len(), 1 | 2) => {
+                self.if_(at, condition, results, scope)
+            }
             ("coalesce", [_, _, ..]) => {
                 let message = |types: &str| format!("All COALESCE operands {types}");
                 self.same(arguments.iter().copied(), scope, message)
@@ -46,21 +48,28 @@ impl Checker<'_> {
                 Ok(Type::Varchar(None))
             }
             ("listagg", [value, rest @ ..]) => {
-                rest.iter().try_for_each(|value| self.expression(value, scope).map(drop))?;
+                rest.iter().try_for_each(|separator| self.listed(at, separator, scope).map(drop))?;
                 self.listed(at, value, scope)
             }
+            // SHOW FUNCTIONS does not show it.
+            ("version", []) => Ok(Type::Varchar(None)),
             // They have a syntax of their own.
-            ("json_value" | "json_query" | "json_exists" | "json_object" | "json_array" | "json_table", _) => Ok(Type::Any),
-            (_, arguments) => self.resolved(at, &name, arguments, scope),
+            ("normalize", [value, ..]) => {
+                self.resolved(&place(at), "normalize", &[value, &super::super::build::text("NFC")], scope)
+            }
+            ("json_value" | "json_query" | "json_exists" | "json_object" | "json_array" | "json_table", _) => {
+                Ok(Type::Any)
+            }
+            (_, arguments) => self.resolved(&place(at), &name, arguments, scope),
         }
     }
 
     /// A function that the grammar writes in another way.
     pub(super) fn named(&self, call: &Expr, name: &str, arguments: &[&Expr], scope: &Scope<'_>) -> Result<Type> {
-        self.resolved(call.span(), name, arguments, scope)
+        self.resolved(&place_of_call(self.sql, call.span()), name, arguments, scope)
     }
 
-    fn resolved(&self, at: Span, name: &str, arguments: &[&Expr], scope: &Scope<'_>) -> Result<Type> {
+    fn resolved(&self, at: &str, name: &str, arguments: &[&Expr], scope: &Scope<'_>) -> Result<Type> {
         let typed = arguments.iter().map(|argument| match argument {
             Expr::Lambda(lambda) => Ok(Argument::Lambda(lambda.params.iter().count())),
             other => self.expression(other, scope).map(Argument::Value),
@@ -81,7 +90,7 @@ impl Checker<'_> {
             Resolution::NoFunction if foreign::may_be_athenas(name) => Ok(Type::Any),
             Resolution::NoFunction => {
                 let message = format!("Function '{name}' not registered");
-                Err(refused(&place(at), &message, foreign::instead(name).map(str::to_owned)))
+                Err(refused(at, &message, foreign::instead(name).map(str::to_owned)))
             }
             Resolution::NoForm { forms, wrong } => {
                 let types = typed.iter().map(|argument| match argument {
@@ -90,16 +99,14 @@ impl Checker<'_> {
                 });
                 let types = types.collect::<Vec<_>>().join(", ");
                 let expected: Vec<&str> = forms.iter().map(|form| form.text.as_str()).collect();
-                let message = format!(
-                    "Unexpected parameters ({types}) for function {name}. Expected: {}",
-                    expected.join(", ")
-                );
+                let message =
+                    format!("Unexpected parameters ({types}) for function {name}. Expected: {}", expected.join(", "));
                 let instead = wrong.and_then(|(number, wanted)| match typed.get(number) {
                     Some(Argument::Value(own)) => hints::converted(arguments[number], own, &wanted),
                     _ => None,
                 });
                 let instead = instead.or_else(|| (name == "log").then(|| "ln(x), log10(x) or log(base, x)".to_owned()));
-                Err(refused(&place(at), &message, instead))
+                Err(refused(at, &message, instead))
             }
         }
     }
@@ -107,7 +114,9 @@ impl Checker<'_> {
     /// What stands around the arguments: FILTER, OVER, ORDER BY.
     fn around(&self, function: &Function, scope: &Scope<'_>) -> Result<()> {
         if let Some(filter) = &function.filter {
-            self.condition(filter, scope, |found| format!("Filter expression must evaluate to a boolean (actual: {found})"))?;
+            self.condition(filter, scope, |found| {
+                format!("Filter expression must evaluate to a boolean (actual: {found})")
+            })?;
         }
         if let Some(WindowType::WindowSpec(window)) = &function.over {
             self.window(window, scope)?;
@@ -128,9 +137,7 @@ impl Checker<'_> {
     }
 
     fn if_(&self, at: Span, condition: &Expr, results: &[&Expr], scope: &Scope<'_>) -> Result<Type> {
-        self.condition(condition, scope, |found| {
-            format!("IF condition must evaluate to a boolean (actual: {found})")
-        })?;
+        self.condition(condition, scope, |found| format!("IF condition must evaluate to a boolean (actual: {found})"))?;
         let types = results.iter().map(|result| self.expression(result, scope)).collect::<Result<Vec<_>>>()?;
         let ([first, second], [own, other]) = (results, types.as_slice()) else {
             return Ok(types.into_iter().next().unwrap_or(Type::Any));
@@ -161,11 +168,7 @@ impl Checker<'_> {
 }
 
 /// `a || b`.
-pub(super) fn concatenated(
-    at: impl Fn() -> String,
-    left: &(&Expr, Type),
-    right: &(&Expr, Type),
-) -> Result<Type> {
+pub(super) fn concatenated(at: impl Fn() -> String, left: &(&Expr, Type), right: &(&Expr, Type)) -> Result<Type> {
     let arguments = [Argument::Value(left.1.clone()), Argument::Value(right.1.clone())];
     match resolve("concat", &arguments, &mut |_, _| Ok(Type::Any))? {
         Resolution::Gives(given) => Ok(given),

@@ -1,25 +1,25 @@
 //! Which types can be cast to which.
 
-use super::place::place;
+use super::place::place_of_call;
 use super::types::Type;
 use super::{hints, refused};
 use anyhow::Result;
-use datafusion::sql::sqlparser::ast::{Expr, Spanned, UnaryOperator, Value, ValueWithSpan};
+use datafusion::sql::sqlparser::ast::{CastKind, Expr, Spanned, UnaryOperator, Value, ValueWithSpan};
 
 /// Checks a cast, or a cast that gives NULL where it fails.
-pub(super) fn check(cast: &Expr, value: &Expr, from: &Type, to: &Type) -> Result<()> {
+pub(super) fn check(sql: &str, cast: &Expr, value: &Expr, from: &Type, to: &Type) -> Result<()> {
     if !can_cast(from, to) {
         let message = format!("Cannot cast {from} to {to}");
         // Not a cast again.
         let instead = hints::converted(value, from, to).filter(|instead| !instead.starts_with("CAST("));
-        return Err(refused(&place(cast.span()), &message, instead));
+        return Err(refused(&place_of_call(sql, cast.span()), &message, instead));
     }
     if let (Some(number), Type::Varchar(Some(length))) = (whole_number(value), to)
         && number.chars().count() as u64 > *length
-        && matches!(cast, Expr::Cast { kind: datafusion::sql::sqlparser::ast::CastKind::Cast, .. })
+        && matches!(cast, Expr::Cast { kind: CastKind::Cast, .. })
     {
         let message = format!("Value {number} cannot be represented as varchar({length})");
-        return Err(refused(&place(cast.span()), &message, None));
+        return Err(refused(&place_of_call(sql, cast.span()), &message, None));
     }
     Ok(())
 }
@@ -37,8 +37,8 @@ fn whole_number(expr: &Expr) -> Option<String> {
 
 fn can_cast(from: &Type, to: &Type) -> bool {
     use Type::{
-        Any, Array, Boolean, Char, Date, DayInterval, Decimal, Double, Json, Map, MonthInterval, Other, Real, Row, Time,
-        Timestamp, Unknown, Varbinary, Varchar,
+        Any, Array, Boolean, Char, Date, DayInterval, Decimal, Double, Json, Map, MonthInterval, Other, Real, Row,
+        Time, Timestamp, Unknown, Varbinary, Varchar,
     };
     match (from, to) {
         (Any | Unknown | Other(_), _) | (_, Any | Other(_)) => true,

@@ -34,7 +34,7 @@ impl Checker<'_> {
             Expr::Function(function) => self.call(function, scope),
             Expr::Cast { expr: value, data_type, .. } => {
                 let (from, to) = (self.expression(value, scope)?, Type::of_written(data_type));
-                cast::check(expr, value, &from, &to)?;
+                cast::check(self.sql, expr, value, &from, &to)?;
                 Ok(to)
             }
             Expr::Case { operand, conditions, else_result, .. } => {
@@ -218,7 +218,8 @@ impl Checker<'_> {
         if fits {
             return Ok(Type::Bigint);
         }
-        let instead = hints::converted(value, &own, &Type::Timestamp(Clock::UNKNOWN)).filter(|_| own.is_text() || of_clock);
+        let instead =
+            hints::converted(value, &own, &Type::Timestamp(Clock::UNKNOWN)).filter(|_| own.is_text() || of_clock);
         Err(refused(&place(value.span()), &format!("Cannot extract {field} from {own}"), instead))
     }
 

@@ -6,8 +6,8 @@ use anyhow::Result;
 use datafusion::sql::sqlparser::ast::{
     CeilFloorKind, DateTimeField, Distinct, Expr, Function, FunctionArg, FunctionArgumentClause, FunctionArguments,
     GroupByExpr, Ident, Interval, JoinConstraint, JoinOperator, LimitClause, OrderByKind, Query, Select, SelectFlavor,
-    SelectItem, SetExpr, SetOperator, SetQuantifier, Spanned, Statement, TableFactor, UnaryOperator, Value, ValueWithSpan,
-    Visit, Visitor, WildcardAdditionalOptions,
+    SelectItem, SetExpr, SetOperator, SetQuantifier, Spanned, Statement, TableFactor, UnaryOperator, Value,
+    ValueWithSpan, Visit, Visitor, WildcardAdditionalOptions,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 use std::ops::ControlFlow;
@@ -57,7 +57,9 @@ impl Visitor for Grammar {
         flow(match factor {
             TableFactor::NestedJoin { table_with_joins, .. } => {
                 let joins = table_with_joins.joins.iter();
-                joins.map(|join| (&join.join_operator, join.relation.span())).find_map(|(join, span)| join_of(join, span))
+                joins
+                    .map(|join| (&join.join_operator, join.relation.span()))
+                    .find_map(|(join, span)| join_of(join, span))
             }
             TableFactor::Pivot { .. } | TableFactor::Unpivot { .. } => {
                 foreign(factor.span(), "PIVOT", "CASE expressions, or UNION ALL")
@@ -123,10 +125,8 @@ fn set_of(body: &SetExpr) -> Option<Found> {
     if *op == SetOperator::Minus {
         return foreign(right.span(), "MINUS", "EXCEPT");
     }
-    let by_name = matches!(
-        set_quantifier,
-        SetQuantifier::ByName | SetQuantifier::AllByName | SetQuantifier::DistinctByName
-    );
+    let by_name =
+        matches!(set_quantifier, SetQuantifier::ByName | SetQuantifier::AllByName | SetQuantifier::DistinctByName);
     if by_name {
         return foreign(right.span(), "BY NAME", "the columns in the same order");
     }
@@ -137,7 +137,11 @@ fn select_of(select: &Select) -> Option<Found> {
     let span = select.span();
     if let Some(Distinct::On(keys)) = &select.distinct {
         let at = keys.first().map_or(span, Spanned::span);
-        return foreign(at, "DISTINCT ON", "row_number() OVER (PARTITION BY x ORDER BY y) = 1 around a subquery, or max_by(x, y)");
+        return foreign(
+            at,
+            "DISTINCT ON",
+            "row_number() OVER (PARTITION BY x ORDER BY y) = 1 around a subquery, or max_by(x, y)",
+        );
     }
     if let Some(condition) = &select.qualify {
         let instead = format!("the window function as a column of a subquery, and WHERE {condition} around it");
@@ -195,7 +199,11 @@ fn star_of(options: &WildcardAdditionalOptions) -> Option<Found> {
         && options.opt_replace.is_none()
         && options.opt_rename.is_none()
         && options.opt_alias.is_none();
-    if is_plain { None } else { foreign(options.span(), "EXCLUDE, EXCEPT, REPLACE or RENAME behind *", "the columns by name") }
+    if is_plain {
+        None
+    } else {
+        foreign(options.span(), "EXCLUDE, EXCEPT, REPLACE or RENAME behind *", "the columns by name")
+    }
 }
 
 fn quoted(alias: &Ident) -> Option<Found> {
@@ -266,7 +274,9 @@ fn interval_of(interval: &Interval) -> Option<Found> {
             let words = value.to_string();
             let mut words = words.trim_matches('\'').split_whitespace();
             let instead = match (words.next(), words.next()) {
-                (Some(number), Some(unit)) => format!("INTERVAL '{number}' {}", unit.to_uppercase().trim_end_matches('S')),
+                (Some(number), Some(unit)) => {
+                    format!("INTERVAL '{number}' {}", unit.to_uppercase().trim_end_matches('S'))
+                }
                 _ => "INTERVAL '1' DAY".to_owned(),
             };
             return Some((span, "Unknown type: INTERVAL: an interval has a unit".to_owned(), instead));

@@ -57,7 +57,9 @@ pub(super) fn converted(expr: &Expr, from: &Type, to: &Type) -> Option<String> {
         (Type::Map(..) | Type::Row(_), to) if to.is_text() => format!("json_format(CAST({value} AS json))"),
         (from, to) if to.is_text() => match number_of(expr) {
             Some(number) => format!("'{number}'"),
-            None if from.is_number() || matches!(from, Type::Boolean | Type::Date | Type::Timestamp(_) | Type::Time(_)) => {
+            None if from.is_number()
+                || matches!(from, Type::Boolean | Type::Date | Type::Timestamp(_) | Type::Time(_)) =>
+            {
                 format!("CAST({value} AS varchar)")
             }
             None => return None,

@@ -98,7 +98,9 @@ impl Type {
                     })
                     .collect(),
             ),
-            DataType::Map(key, value, ..) => Self::Map(Box::new(Self::of_written(key)), Box::new(Self::of_written(value))),
+            DataType::Map(key, value, ..) => {
+                Self::Map(Box::new(Self::of_written(key)), Box::new(Self::of_written(value)))
+            }
             _ => Self::Any,
         }
     }

@@ -17,8 +17,8 @@ mod operators;
 mod place;
 mod query;
 mod resolve;
-mod sources;
 mod signatures;
+mod sources;
 mod types;
 
 #[cfg(test)]

@@ -25,7 +25,9 @@ impl Checker<'_> {
     }
 
     fn operator(&self, left: (&Expr, Type), op: &BinaryOperator, right: (&Expr, Type)) -> Result<Type> {
-        use BinaryOperator::{And, Divide, Eq, Gt, GtEq, Lt, LtEq, Minus, Modulo, Multiply, NotEq, Or, Plus, StringConcat};
+        use BinaryOperator::{
+            And, Divide, Eq, Gt, GtEq, Lt, LtEq, Minus, Modulo, Multiply, NotEq, Or, Plus, StringConcat,
+        };
         match op {
             And | Or => logical(&left).and_then(|()| logical(&right)).map(|()| Type::Boolean),
             Eq | NotEq => self.comparison(&left, op, &right, false),

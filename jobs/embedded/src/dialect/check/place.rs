@@ -34,6 +34,17 @@ pub(super) fn place_between(sql: &str, left: Span, operator: &str, right: Span) 
     }
 }
 
+/// The place of the word before a parenthesis, as of `CAST(x`, where `x` is known to begin; or that of `x`.
+pub(super) fn place_of_call(sql: &str, argument: Span) -> String {
+    let word = || {
+        let head = text_before(sql, argument.start)?;
+        let head = head.trim_end_matches(|c: char| c.is_whitespace() || c == '(');
+        let start = head.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || c == '_').len();
+        (start < head.len()).then(|| moved(Location::new(1, 1), &sql[..start]))
+    };
+    at(word().unwrap_or(argument.start))
+}
+
 /// The byte at which a place begins.
 fn offset(sql: &str, place: Location) -> Option<usize> {
     let line = usize::try_from(place.line.checked_sub(1)?).ok()?;

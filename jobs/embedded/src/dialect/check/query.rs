@@ -6,8 +6,8 @@ use super::types::{Type, list};
 use super::{Checker, hints, refused};
 use anyhow::Result;
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, NamedWindowExpr, OrderBy, OrderByKind, Query, Select, SelectItem, SelectItemQualifiedWildcardKind,
-    SetExpr, SetOperator, Spanned, TableAlias, Values, Visit, Visitor,
+    Expr, GroupByExpr, NamedWindowExpr, OrderBy, OrderByKind, Query, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, Spanned, TableAlias, Values, Visit, Visitor,
 };
 use std::ops::ControlFlow;
 
@@ -84,7 +84,8 @@ impl Checker<'_> {
             for (number, (value, data_type)) in row.content.iter().zip(&types).enumerate() {
                 let Some(wider) = common[number].common(data_type) else {
                     let rows = format!("row({}) vs row({})", list(&common), list(&types));
-                    let instead = seen.get(number).and_then(|(first, own)| hints::alike((first, own), (value, data_type)));
+                    let instead =
+                        seen.get(number).and_then(|(first, own)| hints::alike((first, own), (value, data_type)));
                     let message = format!("Values rows have mismatched types: {rows}");
                     return Err(refused(&place(values.span()), &message, instead));
                 };
@@ -137,7 +138,7 @@ impl Checker<'_> {
         scope: &Scope<'_>,
     ) -> Result<Vec<Option<(bool, Column)>>> {
         let mut columns = Vec::new();
-        let mut star = |columns: &mut Vec<_>, of: Columns| match of {
+        let star = |columns: &mut Vec<_>, of: Columns| match of {
             Some(of) => columns.extend(of.into_iter().map(|column| Some((false, column)))),
             None => columns.push(None),
         };
@@ -162,7 +163,9 @@ impl Checker<'_> {
     }
 
     fn clause(&self, condition: &Expr, scope: &Scope<'_>, clause: &str) -> Result<()> {
-        self.condition(condition, scope, |found| format!("{clause} clause must evaluate to a boolean: actual type {found}"))
+        self.condition(condition, scope, |found| {
+            format!("{clause} clause must evaluate to a boolean: actual type {found}")
+        })
     }
 
     /// Types an expression that must be true or false; `message` is what Trino says of another type.

@@ -120,12 +120,7 @@ impl Binding {
     }
 
     /// Types the lambdas. False: one gives what the function does not take.
-    fn lambdas(
-        &mut self,
-        formals: &[&Formal],
-        arguments: &[Argument],
-        lambda: &mut TypeOfLambda<'_>,
-    ) -> Result<bool> {
+    fn lambdas(&mut self, formals: &[&Formal], arguments: &[Argument], lambda: &mut TypeOfLambda<'_>) -> Result<bool> {
         for (at, (formal, argument)) in formals.iter().zip(arguments).enumerate() {
             let (Formal::Function(parameters, result), Argument::Lambda(_)) = (formal, argument) else { continue };
             let parameters: Vec<Type> = parameters.iter().map(|formal| self.type_of(formal)).collect();
@@ -157,7 +152,8 @@ impl Binding {
                 value.coerces(wanted)
             }
             (Formal::Text { of, length }, Type::Varchar(size) | Type::Char(size)) => {
-                self.is_exact &= matches!((of, value), (Type::Varchar(_), Type::Varchar(_)) | (Type::Char(_), Type::Char(_)));
+                self.is_exact &=
+                    matches!((of, value), (Type::Varchar(_), Type::Varchar(_)) | (Type::Char(_), Type::Char(_)));
                 self.sizes.insert(length.clone(), *size);
                 true
             }
@@ -189,9 +185,9 @@ impl Binding {
             Formal::Variable(name) => self.types.get(name).cloned().unwrap_or(Type::Any),
             Formal::Array(item) => Type::array(self.type_of(item)),
             Formal::Map(key, value) => Type::Map(Box::new(self.type_of(key)), Box::new(self.type_of(value))),
-            Formal::Row(fields) => Type::Row(
-                fields.iter().map(|field| Field { name: None, data_type: self.type_of(field) }).collect(),
-            ),
+            Formal::Row(fields) => {
+                Type::Row(fields.iter().map(|field| Field { name: None, data_type: self.type_of(field) }).collect())
+            }
             Formal::Function(..) => Type::Any,
         }
     }

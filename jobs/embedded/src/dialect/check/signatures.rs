@@ -10,9 +10,16 @@ pub(super) enum Formal {
     /// A type; of a decimal or a time, with any digits.
     Plain(Type),
     /// `varchar(x)` or `char(x)`: a text, whose length may come back in the result.
-    Text { of: Type, length: String },
+    Text {
+        of: Type,
+        length: String,
+    },
     /// `timestamp(p)`, `time(p) with time zone`: a time, whose digits may come back in the result.
-    Time { of: fn(Clock) -> Type, has_zone: bool, digits: String },
+    Time {
+        of: fn(Clock) -> Type,
+        has_zone: bool,
+        digits: String,
+    },
     /// `T`: any type, and the same one wherever it stands.
     Variable(String),
     Array(Box<Formal>),
@@ -53,8 +60,9 @@ impl Signature {
     /// What the argument at a place must be, of so many; `None`: it does not take so many.
     pub(super) fn formals(&self, name: &str, given: usize) -> Option<Vec<&Formal>> {
         let mut formals: Vec<&Formal> = self.arguments.iter().collect();
-        // `concat(x, array)` and `concat(array, x)` are just for two.
-        let is_of_two = formals.len() > 1 && formals.iter().any(|formal| matches!(formal, Formal::Variable(_)));
+        // `concat(x, array)` and `concat(array, x)` are just for two, and so is `concat_ws(x, array)`.
+        let is_of_two =
+            formals.len() > 1 && formals.iter().any(|formal| matches!(formal, Formal::Variable(_) | Formal::Array(_)));
         if name == "concat" && given < 2 {
             return None;
         }

@@ -130,7 +130,9 @@ impl Checker<'_> {
         for array in arrays {
             match self.expression(array, scope)? {
                 Type::Array(item) => match *item {
-                    Type::Row(fields) => add(Some(fields.into_iter().map(|Field { data_type, .. }| data_type).collect())),
+                    Type::Row(fields) => {
+                        add(Some(fields.into_iter().map(|Field { data_type, .. }| data_type).collect()))
+                    }
                     item if item.is_open() => add(None),
                     item => add(Some(vec![item])),
                 },
@@ -174,4 +176,3 @@ fn same_key(name: &ObjectName, left: &[Relation], right: &[Relation]) -> Result<
     let instead = hints::pair((&key, &own), (&key, &other)).map(|cast| format!("ON, with {cast}"));
     Err(refused(&place(column.span), &format!("Cannot apply operator: {own} = {other}"), instead))
 }
-
