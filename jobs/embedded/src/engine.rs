@@ -22,7 +22,7 @@ use crate::lines::LineFormat;
 use crate::objects::list;
 use crate::session::Sessions;
 use crate::statement::{Output, OutputFormat, Parsed, TableRef, parse};
-use crate::table::Reader;
+use crate::table::{self, Reader};
 use crate::text::append_text;
 use crate::write::{ResultColumns, Target, Written, write};
 
@@ -211,17 +211,19 @@ impl Run<'_> {
     }
 
     async fn plan(&self, query: &str) -> Result<Planned> {
-        let rewritten = dialect::rewrite(query)?;
+        let query = dialect::read(query)?;
         let reader = Reader {
             catalog: Arc::clone(&self.engine.catalog),
             store: Arc::clone(&self.engine.store),
             objects: self.engine.sessions.objects(),
             scanned: Arc::clone(&self.scanned),
-            shows_path: rewritten.mentions_path,
+            shows_path: query.mentions_path,
         };
         let context = self.engine.sessions.session(reader, &self.statement.database)?;
         let state = context.state();
-        let logical = state.statement_to_plan(rewritten.statement).await.map_err(dialect::explain_plan_error)?;
+        let tables = table::columns(&state, &query.statement()).await.map_err(dialect::explain_plan_error)?;
+        let statement = query.rewrite(&tables)?;
+        let logical = state.statement_to_plan(statement).await.map_err(dialect::explain_plan_error)?;
         let schema = Arc::new(logical.schema().as_arrow().clone());
         let plan = state.create_physical_plan(&logical).await.map_err(dialect::explain_plan_error)?;
         Ok(Planned { plan, context: context.task_ctx(), schema })

@@ -67,7 +67,7 @@ impl Sessions {
             .build();
         let context = SessionContext::new_with_state(state);
         functions::register(&context).map_err(|error| anyhow!(error)).context("cannot register the functions")?;
-        context.register_catalog(CATALOG, Arc::new(LakeCatalog(reader)));
+        context.register_catalog(CATALOG, Arc::new(LakeCatalog::new(reader)));
         Ok(context)
     }
 }

@@ -20,6 +20,8 @@ const DATABASE: &str = "metering";
 const TABLES: &str = include_str!("../../trino/corpus/tables.sql");
 /// Set: what the engines give now is written into the files, in place of being compared with them.
 const WRITE: &str = "METERLAKE_WRITE_CORPUS";
+/// What the type check of the embedded engine takes for Trino's functions.
+const FUNCTIONS: &str = "../jobs/embedded/src/dialect/check/functions.txt";
 /// How long a query may take. Those that Trino answers take a second at most.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -218,4 +220,29 @@ async fn the_embedded_engine_differs_from_trino_where_it_is_known_to() {
     let gone = known.keys().filter(|name| !found.contains_key(name.as_str()));
     wrong.extend(gone.map(|name| format!("gone, so take it off differences.txt: {name}")));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_functions_of_the_type_check_are_those_of_trino() {
+    let Some(trino) = trino() else { return };
+    let query = Query { sql: "SHOW FUNCTIONS", database: DATABASE, property: None };
+    let mut functions: Vec<String> = Vec::new();
+    for row in trino.run(&query).await.unwrap().rows {
+        let [name, result, arguments, kind, ..] = row.as_slice() else { panic!("{row:?} has too few columns") };
+        let text = |cell: &Option<String>| cell.clone().unwrap_or_default();
+        let line = format!("{}({}) {}", text(name), text(arguments), text(result));
+        if text(kind) != "table" && !functions.contains(&line) {
+            functions.push(line);
+        }
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(FUNCTIONS);
+    let file = fs::read_to_string(&path).unwrap();
+    let (heading, known): (Vec<&str>, Vec<&str>) = file.lines().partition(|line| line.starts_with('#'));
+    if std::env::var_os(WRITE).is_some() {
+        let lines: String =
+            heading.into_iter().chain(functions.iter().map(String::as_str)).flat_map(|line| [line, "\n"]).collect();
+        fs::write(path, lines).unwrap();
+        return;
+    }
+    assert_eq!(functions, known);
 }

@@ -86,7 +86,7 @@ fn rule(name: &str) -> Option<Rule> {
 }
 
 /// What to write for functions of DataFusion that Trino does not have.
-fn instead(name: &str) -> Option<&'static str> {
+pub(super) fn instead(name: &str) -> Option<&'static str> {
     Some(match name {
         "nvl" | "ifnull" => "coalesce(x, y)",
         "to_char" => "date_format(x, format)",
@@ -379,11 +379,15 @@ mod tests {
     #[test]
     fn a_foreign_function_is_told_what_to_write() {
         let error = rewrite("SELECT nvl(a, 1) FROM t").unwrap_err().to_string();
-        assert_eq!(error, "Function 'nvl' not registered: write coalesce(x, y)");
+        assert_eq!(error, "line 1:8: Function 'nvl' not registered: write coalesce(x, y)");
     }
 
     #[test]
     fn a_wrong_number_of_arguments_is_named() {
-        assert_eq!(rewrite("SELECT mod(1)").unwrap_err().to_string(), "mod takes 2 argument(s), not 1");
+        let error = rewrite("SELECT mod(1)").unwrap_err().to_string();
+        assert!(
+            error.starts_with("line 1:8: Unexpected parameters (integer) for function mod. Expected: mod("),
+            "{error}"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Athena's query dialect on DataFusion.
 //!
-//! A query is read with Trino's rules for names and quotes ([`grammar`]), and its tree is then rewritten so that
-//! DataFusion plans it with Trino's meaning: [`names`] for tables, columns and `"$path"`, [`types`] for types and
+//! A query is read with Trino's rules for names and quotes ([`grammar`]). What Trino refuses is refused ([`check`]): its
+//! grammar, its types, its functions. The tree is then rewritten so that DataFusion plans it with Trino's meaning: [`names`] for tables, columns and `"$path"`, [`types`] for types and
 //! literals, [`calls`] for functions, [`rewriter`] for the rest of the grammar. What depends on the types that meet (a
 //! cast, say) is not known here: `functions` sees to it when the query is planned.
 //!
@@ -16,6 +16,7 @@
 mod attempt;
 mod build;
 mod calls;
+mod check;
 mod errors;
 mod grammar;
 mod names;
@@ -27,6 +28,7 @@ pub(crate) mod unnest;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use check::Tables;
 pub(crate) use errors::explain_plan_error;
 
 use anyhow::{Result, bail};
@@ -34,33 +36,64 @@ use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement as PlannedStatement;
 use datafusion::sql::sqlparser::ast::Statement;
 
-/// A query in the form that DataFusion plans.
+/// A query as it was written.
 #[derive(Debug, Clone)]
-pub(crate) struct Rewritten {
-    /// For `SessionState::statement_to_plan`.
-    pub(crate) statement: PlannedStatement,
-    /// Whether the query mentions `"$path"`. Then every table must have it as its last column: the rewriting has
-    /// already kept it out of `*`.
+pub(crate) struct Query {
+    statement: Statement,
+    sql: String,
+    /// Whether it mentions `"$path"`. Then every table must have it as its last column: the rewriting keeps it out of `*`.
     pub(crate) mentions_path: bool,
 }
 
 /// The hidden column with the object that a row was read from.
 pub(crate) const PATH_COLUMN: &str = "$path";
 
-/// Reads a Trino query and rewrites it for DataFusion.
+/// Reads a Trino query.
 ///
 /// # Errors
-/// When the text is not one query, or uses what the embedded engine does not have; the message names it.
-pub(crate) fn rewrite(sql: &str) -> Result<Rewritten> {
-    let (mut statement, mentions_path) = grammar::parse(sql)?;
+/// When the text is not one query; the message names what cannot be read.
+pub(crate) fn read(sql: &str) -> Result<Query> {
+    let (statement, mentions_path) = grammar::parse(sql)?;
     if !matches!(statement, Statement::Query(_)) {
         bail!("this is not a query: {}", first_words(sql));
     }
-    if mentions_path {
-        names::hide_path(&mut statement)?;
+    Ok(Query { statement, sql: sql.to_owned(), mentions_path })
+}
+
+impl Query {
+    /// The query for what looks up its tables.
+    pub(crate) fn statement(&self) -> PlannedStatement {
+        PlannedStatement::Statement(Box::new(self.statement.clone()))
     }
-    rewriter::rewrite(&mut statement)?;
-    Ok(Rewritten { statement: PlannedStatement::Statement(Box::new(statement)), mentions_path })
+
+    /// Checks the query and puts it in the form that DataFusion plans, by `SessionState::statement_to_plan`. Columns of
+    /// tables that are not among `tables` may be of any type.
+    ///
+    /// # Errors
+    /// When Trino refuses it, or when it uses what the embedded engine does not have; the message names it.
+    pub(crate) fn rewrite(mut self, tables: &Tables) -> Result<PlannedStatement> {
+        check::check(&self.statement, &self.sql, tables)?;
+        if self.mentions_path {
+            names::hide_path(&mut self.statement)?;
+        }
+        rewriter::rewrite(&mut self.statement)?;
+        Ok(PlannedStatement::Statement(Box::new(self.statement)))
+    }
+}
+
+/// A query in the form that DataFusion plans, of tables that are not known.
+#[cfg(test)]
+#[derive(Debug)]
+pub(crate) struct Rewritten {
+    pub(crate) statement: PlannedStatement,
+    pub(crate) mentions_path: bool,
+}
+
+#[cfg(test)]
+pub(crate) fn rewrite(sql: &str) -> Result<Rewritten> {
+    let query = read(sql)?;
+    let mentions_path = query.mentions_path;
+    Ok(Rewritten { statement: query.rewrite(&Tables::default())?, mentions_path })
 }
 
 /// Sets the options under which a rewritten query means what it means in Trino.

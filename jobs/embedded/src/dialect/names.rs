@@ -12,6 +12,11 @@ use std::ops::ControlFlow;
 /// The name under which Athena has the Glue catalog.
 const CATALOG: &str = "awsdatacatalog";
 
+/// Whether a name is that of the Glue catalog.
+pub(super) fn is_catalog(name: &str) -> bool {
+    name == CATALOG
+}
+
 /// Takes the catalog off `awsdatacatalog.database.table`: the embedded engine has one catalog.
 pub(super) fn strip_catalog(table: &mut ObjectName) {
     let first = table.0.first().and_then(ObjectNamePart::as_ident);

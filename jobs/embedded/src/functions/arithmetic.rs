@@ -328,7 +328,10 @@ mod tests {
         let error = answer("SELECT DATE '2023-03-01' - DATE '2023-02-01'");
         assert!(error.contains("write date_diff('day', from, to)"), "{error}");
         let error = answer("SELECT DATE '2023-03-01' + 1");
-        assert_eq!(error, "Cannot apply operator: date + bigint: write date_add('day', n, x)");
+        assert_eq!(
+            error,
+            "line 1:26: Cannot apply operator: date + integer: write DATE '2023-03-01' + INTERVAL '1' DAY"
+        );
         let error = answer("SELECT DATE '2023-03-01' - INTERVAL '1' HOUR");
         assert_eq!(error, "Cannot add hour, minutes or seconds to a date, or subtract them");
     }

@@ -382,7 +382,8 @@ mod tests {
             ("array_remove(ARRAY[1, 2, 1], 1)", "[2]"),
             (
                 "concat_ws(',', 1, 2)",
-                "concat_ws takes a separator and texts, or one array of texts, not (varchar, bigint, bigint)",
+                "line 1:8: Unexpected parameters (varchar(1), integer, integer) for function concat_ws. Expected: \
+                 concat_ws(varchar, array(varchar)), concat_ws(varchar, varchar): write '1'",
             ),
             ("reverse(X'0102')", "the embedded engine has no reverse of varbinary"),
         ] {

@@ -325,8 +325,16 @@ mod tests {
 
     #[test]
     fn a_wrong_argument_is_named() {
-        assert_eq!(answer("SELECT split_part(1, ',', 1)"), "split_part takes text as argument 1, not bigint");
-        assert_eq!(answer("SELECT split_part('a')"), "split_part takes 3 argument(s), not 1");
+        let expected = "for function split_part. Expected: split_part(varchar(x), varchar(y), bigint)";
+        let error = answer("SELECT split_part(1, ',', 1)");
+        assert_eq!(
+            error,
+            format!("line 1:8: Unexpected parameters (integer, varchar(1), integer) {expected}: write '1'")
+        );
+        assert_eq!(
+            answer("SELECT split_part('a')"),
+            format!("line 1:8: Unexpected parameters (varchar(1)) {expected}")
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::dialect;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::util::display::array_value_to_string;
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 /// What a query of one row gives.
@@ -24,7 +24,7 @@ fn run(sql: &str) -> Result<Vec<RecordBatch>> {
     runtime.block_on(async {
         let ctx = SessionContext::new_with_config(dialect::session_config(SessionConfig::new()));
         super::register(&ctx)?;
-        let rewritten = dialect::rewrite(sql).unwrap();
+        let rewritten = dialect::rewrite(sql).map_err(|error| DataFusionError::External(error.into()))?;
         let plan = ctx.state().statement_to_plan(rewritten.statement).await?;
         ctx.execute_logical_plan(plan).await?.collect().await
     })

@@ -5,4 +5,4 @@ mod provider;
 mod schema;
 
 pub(crate) use provider::HiveTable;
-pub(crate) use schema::{LakeCatalog, Reader};
+pub(crate) use schema::{LakeCatalog, Reader, columns};
