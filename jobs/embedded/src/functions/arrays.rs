@@ -382,7 +382,7 @@ mod tests {
             ("array_remove(ARRAY[1, 2, 1], 1)", "[2]"),
             (
                 "concat_ws(',', 1, 2)",
-                "concat_ws takes a separator and texts, or one array of texts, not (varchar, bigint, bigint)",
+                "concat_ws takes a separator and texts, or one array of texts, not (varchar, integer, integer)",
             ),
             ("reverse(X'0102')", "the embedded engine has no reverse of varbinary"),
         ] {
