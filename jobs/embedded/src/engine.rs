@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
 use aws_config::SdkConfig;
-use datafusion::arrow::datatypes::Schema;
+use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, collect, displayable};
 use meterlake_core::catalog::{Catalog, Partition, Table};
@@ -224,7 +224,8 @@ impl Run<'_> {
         let tables = table::columns(&state, &query.statement()).await.map_err(dialect::explain_plan_error)?;
         let statement = query.rewrite(&tables)?;
         let logical = state.statement_to_plan(statement).await.map_err(dialect::explain_plan_error)?;
-        let schema = Arc::new(logical.schema().as_arrow().clone());
+        let named = |field: &Arc<Field>| field.as_ref().clone().with_name(dialect::unmarked(field.name()));
+        let schema = Arc::new(Schema::new(logical.schema().fields().iter().map(named).collect::<Vec<_>>()));
         let plan = state.create_physical_plan(&logical).await.map_err(dialect::explain_plan_error)?;
         Ok(Planned { plan, context: context.task_ctx(), schema })
     }

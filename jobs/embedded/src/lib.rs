@@ -5,6 +5,7 @@ mod ddl;
 mod dialect;
 mod engine;
 mod functions;
+mod guards;
 mod keys;
 mod lines;
 mod objects;

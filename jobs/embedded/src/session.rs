@@ -23,7 +23,7 @@ use crate::keys::{KeyLabelPlanner, KnownKeyRule, NumberedKeyRule};
 use crate::objects::ObjectStores;
 use crate::one_item::OneItemRule;
 use crate::table::{LakeCatalog, Reader};
-use crate::{dialect, functions};
+use crate::{dialect, functions, guards};
 
 /// Athena's name for its catalog.
 const CATALOG: &str = "awsdatacatalog";
@@ -60,10 +60,13 @@ impl Sessions {
             .with_runtime_env(Arc::clone(&self.runtime))
             .with_default_features()
             .with_query_planner(Arc::new(LabellingPlanner))
+            .with_optimizer_rules(guards::optimizer_rules())
             .with_optimizer_rule(Arc::new(NumberedKeyRule))
             .with_optimizer_rule(Arc::new(KnownKeyRule))
+            .with_physical_optimizer_rules(guards::physical_optimizer_rules())
             .with_physical_optimizer_rule(Arc::new(functions::CoalesceOnce))
             .with_physical_optimizer_rule(Arc::new(OneItemRule))
+            .with_physical_optimizer_rule(guards::last_rule())
             .build();
         let context = SessionContext::new_with_state(state);
         functions::register(&context).map_err(|error| anyhow!(error)).context("cannot register the functions")?;

@@ -3,8 +3,12 @@
 use anyhow::{Result, bail};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Float32Type, Float64Type, TimeUnit};
+use datafusion::arrow::datatypes::{
+    DataType, Float32Type, Float64Type, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
+};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+
+use crate::functions::interval_text;
 
 /// Appends a batch's rows as text; `None` is NULL.
 ///
@@ -29,6 +33,7 @@ enum Kind<'a> {
     Null,
     /// As Arrow prints them, and something behind.
     Plain(ArrayFormatter<'a>, String),
+    Interval,
     Double,
     Float,
     Binary(ArrayRef),
@@ -44,8 +49,9 @@ impl<'a> Printer<'a> {
     fn new(array: &'a ArrayRef) -> Result<Self> {
         let kind = match array.data_type() {
             DataType::Null => Kind::Null,
+            DataType::Interval(IntervalUnit::MonthDayNano) => Kind::Interval,
             DataType::Interval(_) | DataType::Duration(_) => {
-                bail!("the embedded engine does not print intervals: add them to a time, or write date_diff")
+                bail!("the embedded engine does not print this interval: write date_diff")
             }
             DataType::Float64 => Kind::Double,
             DataType::Float32 => Kind::Float,
@@ -63,10 +69,9 @@ impl<'a> Printer<'a> {
                 Kind::Map(Box::new((Self::new(map.keys())?, Self::new(map.values())?)))
             }
             DataType::Timestamp(unit, zone) => {
-                // As many digits as the type's name says.
+                // As many digits as the type's name says, and three at least, as clients get them.
                 let format = match unit {
-                    TimeUnit::Second => "%Y-%m-%d %H:%M:%S",
-                    TimeUnit::Millisecond => "%Y-%m-%d %H:%M:%S%.3f",
+                    TimeUnit::Second | TimeUnit::Millisecond => "%Y-%m-%d %H:%M:%S%.3f",
                     TimeUnit::Microsecond => "%Y-%m-%d %H:%M:%S%.6f",
                     TimeUnit::Nanosecond => "%Y-%m-%d %H:%M:%S%.9f",
                 };
@@ -87,6 +92,7 @@ impl<'a> Printer<'a> {
         Some(match &self.kind {
             Kind::Null => return None,
             Kind::Plain(formatter, behind) => format!("{}{behind}", formatter.value(row)),
+            Kind::Interval => interval_text(self.array.as_primitive::<IntervalMonthDayNanoType>().value(row)),
             Kind::Double => {
                 let value = self.array.as_primitive::<Float64Type>().value(row);
                 java_number(value, &format!("{value:e}"), value.abs())
@@ -164,7 +170,8 @@ mod tests {
             ("''", ""),
             ("DATE '2023-01-31'", "2023-01-31"),
             ("TIMESTAMP '2023-01-31 06:00:00'", "2023-01-31 06:00:00.000"),
-            ("with_timezone(TIMESTAMP '2023-01-31 06:00:00.5', 'UTC')", "2023-01-31 06:00:00.500 UTC"),
+            ("with_timezone(TIMESTAMP '2023-01-31 06:00:00.500', 'UTC')", "2023-01-31 06:00:00.500 UTC"),
+            ("(1, 'b')", "{field0=1, field1=b}"),
             ("to_utf8('hey')", "68 65 79"),
             ("ARRAY['a', NULL, 'b c']", "[a, null, b c]"),
             ("ARRAY[ARRAY[1], ARRAY[]]", "[[1], []]"),

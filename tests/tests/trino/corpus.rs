@@ -62,12 +62,26 @@ impl Answer {
     /// In one word, how the embedded engine's answer differs from this one.
     fn difference(&self, embedded: &Self) -> Option<&'static str> {
         match (self, embedded) {
-            (Self::Rows(expected), Self::Rows(found)) => (expected != found).then_some("value"),
+            (Self::Rows(expected), Self::Rows(found)) => (unordered(expected) != unordered(found)).then_some("value"),
             (Self::Rows(_), Self::Refusal(_)) => Some("refused"),
             (Self::Refusal(_), Self::Rows(_)) => Some("accepted"),
             (Self::Refusal(_), Self::Refusal(_)) => None,
         }
     }
+}
+
+/// Lines with the entries of each map sorted: a map has no order, and engines print it as they happen to keep it.
+fn unordered(lines: &[String]) -> Vec<String> {
+    let cell = |cell: &str| match cell.strip_prefix('{').and_then(|map| map.strip_suffix('}')) {
+        Some(map) if !map.contains(['{', '[']) => {
+            let mut entries: Vec<&str> = map.split(", ").collect();
+            entries.sort_unstable();
+            format!("{{{}}}", entries.join(", "))
+        }
+        _ => cell.to_owned(),
+    };
+    let line = |line: &String| line.trim_end_matches('|').split('\t').map(cell).collect::<Vec<_>>().join("\t");
+    lines.iter().map(line).collect()
 }
 
 /// Whether a query says in which order its rows come, outside of parentheses.

@@ -19,18 +19,27 @@ pub(super) fn attempt(mut expr: Expr) -> Result<Expr> {
 fn soften(expr: &mut Expr) -> ControlFlow<String> {
     match expr {
         Expr::Cast { kind, .. } => *kind = CastKind::TryCast,
-        // A double divided by zero is Infinity in Trino and NULL here: the types are not known yet.
         Expr::BinaryOp { op: BinaryOperator::Divide | BinaryOperator::Modulo, right, .. } => {
             let divisor = std::mem::replace(right.as_mut(), number(0));
-            **right = call("nullif", vec![divisor, number(0)]);
+            **right = call("divisor", vec![divisor]);
         }
         Expr::Function(function) => {
             let name = function.name.to_string();
             match name.as_str() {
-                "json_parse" | "json_to_row" | "date_parse" | "from_iso8601_timestamp" | "subscript" => {
+                "json_parse"
+                | "json_to_row"
+                | "date_parse"
+                | "from_iso8601_timestamp"
+                | "from_iso8601_timestamp_instant"
+                | "subscript"
+                | "cast_to_length"
+                | "cast_like"
+                | "json_to_value"
+                | "parse_datetime"
+                | "parse_datetime_instant" => {
                     function.name = Ident::new(format!("try_{name}")).into();
                 }
-                "decode" | "from_iso8601_date" | "json_to_array" | "json_to_json_array" => {
+                "decode" | "from_iso8601_date" => {
                     return ControlFlow::Break(format!("{name}(…)"));
                 }
                 _ => {}
@@ -53,7 +62,7 @@ mod tests {
         let rewritten = rewrite("SELECT try(CAST(a AS bigint) / b) AS x, try(json_parse(c)) AS y FROM t").unwrap();
         assert_eq!(
             rewritten.statement.to_string(),
-            "SELECT TRY_CAST(a AS BIGINT) / nullif(b, 0) AS x, try_json_parse(c) AS y FROM t"
+            "SELECT TRY_CAST(a AS BIGINT) / divisor(b) AS x, try_json_parse(c) AS y FROM t"
         );
     }
 

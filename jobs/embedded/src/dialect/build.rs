@@ -29,6 +29,7 @@ pub(super) fn text(value: impl Into<String>) -> Expr {
     Expr::Value(Value::SingleQuotedString(value.into()).into())
 }
 
+/// A bigint.
 pub(super) fn number(value: i64) -> Expr {
     Expr::Value(Value::Number(value.to_string(), false).into())
 }

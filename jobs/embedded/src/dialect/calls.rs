@@ -2,7 +2,8 @@
 
 use super::attempt::attempt;
 use super::build::{call, case, cast, null, number, text};
-use super::patterns::{regexp_extract, regexp_like, regexp_replace};
+use super::patterns::{regexp_extract, regexp_like, regexp_replace, with_pattern};
+use super::times;
 use super::types::gives_json;
 use anyhow::{Result, bail, ensure};
 use datafusion::sql::sqlparser::ast::{
@@ -34,9 +35,10 @@ fn rule(name: &str) -> Option<Rule> {
         "truncate" => Code(truncate),
         "mod" => Code(|function| pair(function).map(|(a, b)| operator(a, BinaryOperator::Modulo, b))),
         "pow" | "power" => Code(power),
-        "rand" => Name("random"),
+        "rand" | "random" => Code(random),
         // Text
         "codepoint" => Name("ascii"),
+        "strpos" => Code(strpos),
         "concat" => Code(concat),
         "replace" => Code(replace),
         "ltrim" => Code(|function| trim_of_one_end(function, "trim_start")),
@@ -44,6 +46,7 @@ fn rule(name: &str) -> Option<Rule> {
         "regexp_like" => Code(regexp_like),
         "regexp_extract" => Code(regexp_extract),
         "regexp_replace" => Code(regexp_replace),
+        "regexp_extract_all" | "regexp_split" | "regexp_position" | "regexp_count" => Code(with_pattern),
         // Bytes
         "md5" => Code(|function| digest(function, "md5")),
         "sha256" => Code(|function| Ok(call("sha256", vec![hashed(function)?]))),
@@ -52,10 +55,15 @@ fn rule(name: &str) -> Option<Rule> {
         "to_base64" => With("encode", "base64pad"),
         "from_base64" => With("decode", "base64"),
         "from_hex" => With("decode", "hex"),
+        "to_base64url" => Code(to_base64url),
         "to_hex" => Code(|function| Ok(call("upper", vec![call("encode", vec![one(function)?, text("hex")])]))),
         "to_utf8" => Code(|function| Ok(cast(one(function)?, DataType::Bytea))),
         "from_utf8" => Code(from_utf8),
+        "typeof" => Code(times::type_of),
         // Time
+        "at_timezone" => Code(times::at_timezone_call),
+        "to_unixtime" => Code(times::to_unixtime),
+        "from_unixtime" => Code(times::from_unixtime),
         "date" => Code(|function| Ok(cast(one(function)?, DataType::Date))),
         "localtimestamp" => Code(|_| Ok(cast(call("now", vec![]), DataType::Timestamp(Some(3), TimezoneInfo::None)))),
         "now" | "current_timestamp" => Code(now),
@@ -67,6 +75,7 @@ fn rule(name: &str) -> Option<Rule> {
         "transform" => Name("array_transform"),
         "filter" => Name("array_filter"),
         "any_match" => Name("array_any_match"),
+        "map" => Code(map),
         // JSON
         "json_format" => Code(json_format),
         // Aggregates
@@ -74,10 +83,11 @@ fn rule(name: &str) -> Option<Rule> {
         "every" => Name("bool_and"),
         "variance" => Name("var_samp"),
         "count_if" => Code(count_if),
+        "max" => Code(|function| extremes(function, "max_n")),
+        "min" => Code(|function| extremes(function, "min_n")),
         "max_by" => Code(|function| extreme_by(function, false)),
         "min_by" => Code(|function| extreme_by(function, true)),
         "approx_distinct" => Code(approx_distinct),
-        "approx_percentile" => Code(approx_percentile),
         "listagg" => Code(listagg),
         // Windows
         "row_number" | "rank" | "dense_rank" | "ntile" => Bigint,
@@ -107,6 +117,8 @@ pub(super) fn instead(name: &str) -> Option<&'static str> {
         "instr" => "strpos(x, y)",
         "substring_index" | "substr_index" => "split_part(x, separator, n)",
         "median" => "approx_percentile(x, 0.5)",
+        "current_time" | "localtime" => "now(), or localtimestamp",
+        "approx_percentile_cont" | "percentile_cont" => "approx_percentile(x, p)",
         "octet_length" => "length(to_utf8(x))",
         "ends_with" => "substr(x, -length(y)) = y",
         "sha224" => "sha256(to_utf8(x))",
@@ -218,6 +230,36 @@ fn truncate(mut function: Function) -> Result<Expr> {
     Ok(renamed(function, name))
 }
 
+/// A random double from 0 to 1, or a random integer up to a bound, or between two.
+fn random(mut function: Function) -> Result<Expr> {
+    if matches!(function.args, FunctionArguments::None) {
+        bail!("random takes arguments in parentheses");
+    }
+    let args = take(&mut function)?;
+    let bounds = args.iter().map(super::literals::whole).collect::<Option<Vec<_>>>();
+    let (from, to) = match bounds.as_deref() {
+        Some([]) => return Ok(call("random", vec![])),
+        Some([to]) => (0, *to),
+        Some([from, to]) => (*from, *to),
+        _ => bail!("random: the embedded engine needs bounds that are written in the query"),
+    };
+    ensure!(from < to, "bound must be positive, and the first bound below the second");
+    let scaled =
+        operator(call("random", vec![]), BinaryOperator::Multiply, cast(number(to - from), DataType::DoublePrecision));
+    let below = cast(call("floor", vec![scaled]), DataType::Int(None));
+    let bound = i32::try_from(from).and_then(|from| i32::try_from(to).map(|_| from));
+    match bound {
+        Ok(from) => Ok(operator(below, BinaryOperator::Plus, cast(number(from.into()), DataType::Int(None)))),
+        Err(_) => bail!("random: the embedded engine has bounds of 32 bits"),
+    }
+}
+
+/// The place of a text within another, or of its so manieth occurrence.
+fn strpos(mut function: Function) -> Result<Expr> {
+    let name = if arguments(&mut function)?.len() == 3 { "strpos_instance" } else { "strpos" };
+    Ok(renamed(function, name))
+}
+
 /// A power is a double, whatever its arguments.
 fn power(function: Function) -> Result<Expr> {
     let (base, exponent) = pair(function)?;
@@ -258,6 +300,13 @@ fn from_utf8(function: Function) -> Result<Expr> {
     })
 }
 
+/// As `to_base64`, with two other letters.
+fn to_base64url(function: Function) -> Result<Expr> {
+    let encoded = call("encode", vec![one(function)?, text("base64pad")]);
+    let without_plus = call("replace", vec![encoded, text("+"), text("-")]);
+    Ok(call("replace", vec![without_plus, text("/"), text("_")]))
+}
+
 fn digest(function: Function, method: &str) -> Result<Expr> {
     Ok(call("digest", vec![hashed(function)?, text(method)]))
 }
@@ -283,8 +332,17 @@ fn now(_: Function) -> Result<Expr> {
     Ok(cast(call("now", vec![]), DataType::Timestamp(Some(3), TimezoneInfo::WithTimeZone)))
 }
 
-fn array_sort(function: Function) -> Result<Expr> {
+fn array_sort(mut function: Function) -> Result<Expr> {
+    if arguments(&mut function)?.len() == 2 {
+        return Ok(renamed(function, "array_sort_by"));
+    }
     Ok(call("array_sort", vec![one(function)?, text("ASC"), text("NULLS LAST")]))
+}
+
+/// A map without entries is one of unknown types.
+fn map(mut function: Function) -> Result<Expr> {
+    let is_empty = arguments(&mut function)?.is_empty();
+    Ok(if is_empty { call("map_empty", vec![]) } else { Expr::Function(function) })
 }
 
 /// Trino gives a start and a length, DataFusion takes a start and an end.
@@ -304,6 +362,12 @@ fn count_if(mut function: Function) -> Result<Expr> {
     let [condition] = exactly::<1>(&mut function)?;
     arguments(&mut function)?.push(argument_of(case(condition, number(1), None)));
     Ok(renamed(function, "count"))
+}
+
+/// `max(x, n)` is another aggregate than `max(x)`.
+fn extremes(mut function: Function, of_many: &str) -> Result<Expr> {
+    let is_of_many = arguments(&mut function)?.len() == 2;
+    Ok(if is_of_many { renamed(function, of_many) } else { Expr::Function(function) })
 }
 
 /// The first value in the order of the key, among the rows that have a key.
@@ -327,14 +391,6 @@ fn extreme_by(mut function: Function, ascending: bool) -> Result<Expr> {
 fn approx_distinct(mut function: Function) -> Result<Expr> {
     arguments(&mut function)?.truncate(1);
     Ok(bigint(Expr::Function(function)))
-}
-
-fn approx_percentile(mut function: Function) -> Result<Expr> {
-    let [value, percentile] = exactly::<2>(&mut function)?;
-    arguments(&mut function)?.push(argument_of(cast(percentile, DataType::DoublePrecision)));
-    let options = OrderByOptions { asc: None, nulls_first: None };
-    function.within_group = vec![OrderByExpr { expr: value, options, with_fill: None }];
-    Ok(renamed(function, "approx_percentile_cont"))
 }
 
 fn listagg(mut function: Function) -> Result<Expr> {
@@ -362,10 +418,10 @@ mod tests {
     #[test]
     fn a_call_is_said_in_other_words() {
         for (trino, datafusion) in [
-            ("IF(a, 1)", "CASE WHEN a THEN 1 END"),
-            ("count_if(a > 1)", "count(CASE WHEN a > 1 THEN 1 END)"),
+            ("IF(a, b)", "CASE WHEN a THEN b END"),
+            ("count_if(a > b)", "count(CASE WHEN a > b THEN 1 END)"),
             ("concat(a, '-', b)", "a || '-' || b"),
-            ("mod(a + 1, b)", "(a + 1) % b"),
+            ("mod(a + c, b)", "(a + c) % b"),
             ("least(a, b)", "CASE WHEN a IS NULL OR b IS NULL THEN NULL ELSE least(a, b) END"),
             ("max_by(a, b)", "first_value(a ORDER BY b DESC NULLS LAST) FILTER (WHERE b IS NOT NULL)"),
             ("row_number() OVER (ORDER BY a)", "CAST(row_number() OVER (ORDER BY a) AS BIGINT)"),

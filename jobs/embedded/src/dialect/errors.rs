@@ -29,6 +29,9 @@ fn explain(error: &DataFusionError) -> String {
             }
             other => other.to_string(),
         },
+        DataFusionError::NotImplemented(message) if message.contains("OuterReferenceColumn") => {
+            "the embedded engine cannot run this subquery, which refers to the query around it: write a join".to_owned()
+        }
         DataFusionError::NotImplemented(message) => {
             format!("the embedded engine does not support: {}", first_line(message))
         }
@@ -71,7 +74,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named() {
-        assert_eq!(answer("SELECT histogram(1)"), "the embedded engine has no function `histogram`");
+        assert_eq!(answer("SELECT numeric_histogram(1)"), "the embedded engine has no function `numeric_histogram`");
         assert_eq!(answer("SELECT a FROM (VALUES (1)) AS t(b)"), "there is no column a; there are: b");
         assert_eq!(answer("SELECT * FROM nowhere"), "table 'datafusion.public.nowhere' not found");
     }

@@ -1,12 +1,13 @@
 //! Reading a query with Trino's rules for names and quotes.
 
 use super::PATH_COLUMN;
+use super::values::rows_of_values;
 use anyhow::{Result, anyhow, bail};
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
-use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
 use std::any::TypeId;
 
 /// Trino's grammar, as near as sqlparser comes to it.
@@ -48,6 +49,11 @@ impl Dialect for TrinoDialect {
         true
     }
 
+    // `extract(DAY_OF_WEEK FROM x)`.
+    fn allow_extract_custom(&self) -> bool {
+        true
+    }
+
     fn supports_unicode_string_literal(&self) -> bool {
         true
     }
@@ -75,6 +81,7 @@ pub(super) fn parse(sql: &str) -> Result<(Statement, bool)> {
     read_numbers(&mut tokens, sql)?;
     refuse_foreign(&tokens)?;
     fold_names(&mut tokens);
+    let mut tokens = rows_of_values(selected(tokens));
     angle_types(&mut tokens);
     let mentions_path =
         tokens.iter().any(|token| matches!(&token.token, Token::Word(word) if word.value == PATH_COLUMN));
@@ -158,6 +165,20 @@ fn fold_names(tokens: &mut [TokenWithSpan]) {
     }
 }
 
+/// `TABLE t` as `SELECT * FROM t`.
+fn selected(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let is_seen = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_));
+    let first = tokens.iter().position(|token| is_seen(&token));
+    if let Some(at) = first
+        && matches!(&tokens[at].token, Token::Word(word) if word.quote_style.is_none() && word.keyword == Keyword::TABLE)
+    {
+        let blank = Token::Whitespace(Whitespace::Space);
+        let star = [Token::make_keyword("SELECT"), blank.clone(), Token::Mul, blank, Token::make_keyword("FROM")];
+        tokens.splice(at..=at, star.map(TokenWithSpan::wrap));
+    }
+    tokens
+}
+
 /// Turns the types `array(bigint)` and `row(a bigint)` into `array<bigint>` and `struct<a bigint>`, the only forms that
 /// sqlparser reads.
 fn angle_types(tokens: &mut [TokenWithSpan]) {
@@ -205,6 +226,11 @@ mod tests {
 
     fn read(sql: &str) -> String {
         parse(sql).unwrap().0.to_string()
+    }
+
+    #[test]
+    fn a_table_alone_is_a_query() {
+        assert_eq!(read("TABLE t ORDER BY 1"), "SELECT * FROM t ORDER BY 1");
     }
 
     #[test]

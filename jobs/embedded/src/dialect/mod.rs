@@ -6,10 +6,7 @@
 //! cast, say) is not known here: `functions` sees to it when the query is planned.
 //!
 //! `cases.slt` shows what is the same. What is not, where a query can see it:
-//! - An integer literal is a bigint, but in arithmetic with another one or with a decimal.
-//! - `from_unixtime` and `from_iso8601_timestamp` give plain timestamps in UTC.
-//! - A timestamp literal has three digits of a second at least, where Trino takes as many as are written.
-//! - `approx_percentile` interpolates.
+//! - NaN equals itself, and is greater than any number.
 //! - A double is written in its shortest form: 1e23 is `1.0E23` here and `9.999999999999999E22` on Trino.
 //! - `$` in a pattern is the end of the text, and in Trino also stands before a line end that is the last character.
 
@@ -17,19 +14,25 @@ mod attempt;
 mod build;
 mod calls;
 mod check;
+mod columns;
 mod errors;
 mod grammar;
+mod literals;
 mod names;
 pub(crate) mod patterns;
 mod rewriter;
+mod times;
+mod twins;
 mod types;
 pub(crate) mod unnest;
+mod values;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use check::Tables;
 pub(crate) use errors::explain_plan_error;
+pub(crate) use twins::unmarked;
 
 use anyhow::{Result, bail};
 use datafusion::prelude::SessionConfig;

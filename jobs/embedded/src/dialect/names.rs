@@ -246,8 +246,8 @@ mod tests {
     #[test]
     fn a_star_over_a_join_is_spelled_out() {
         assert_eq!(
-            hidden(r#"SELECT * FROM raw AS r JOIN (SELECT 1 AS k) AS k ON r.k = k.k WHERE r."$path" = 'x'"#),
-            r#"SELECT r.* EXCLUDE "$path", k.* FROM raw AS r JOIN (SELECT 1 AS k) AS k ON r.k = k.k WHERE r."$path" = 'x'"#
+            hidden(r#"SELECT * FROM raw AS r JOIN (SELECT x AS k) AS k ON r.k = k.k WHERE r."$path" = 'x'"#),
+            r#"SELECT r.* EXCLUDE "$path", k.* FROM raw AS r JOIN (SELECT x AS k) AS k ON r.k = k.k WHERE r."$path" = 'x'"#
         );
     }
 

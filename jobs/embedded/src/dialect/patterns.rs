@@ -43,6 +43,17 @@ pub(super) fn regexp_like(mut function: Function) -> Result<Expr> {
     Ok(call("regexp_like", vec![value, pattern]))
 }
 
+/// Any other function whose second argument is a pattern.
+pub(super) fn with_pattern(mut function: Function) -> Result<Expr> {
+    let name = function.name.to_string();
+    let mut args = take(&mut function)?;
+    match args.get_mut(1) {
+        Some(pattern) => with_ascii_classes(pattern),
+        None => bail!("{name} takes a text and a pattern"),
+    }
+    Ok(call(&name, args))
+}
+
 /// The group is looked up in all groups of the match, after one more around the whole pattern.
 pub(super) fn regexp_extract(mut function: Function) -> Result<Expr> {
     let mut args = take(&mut function)?.into_iter();

@@ -2,20 +2,27 @@
 
 use super::build::{call, text};
 use super::calls::{one, rewrite_call};
+use super::columns::{flat_groups, name_columns, order_by_names};
+use super::literals::{self, negative};
 use super::names::{strip_catalog, strip_catalog_of_column};
-use super::types::{is_double, rewrite_cast, rewrite_literal};
+use super::times;
+use super::twins;
+use super::types::{rewrite_cast, rewrite_literal};
 use anyhow::{Result, anyhow, bail};
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Array, BinaryOperator, CastKind, DataType, Expr, Fetch, Ident, LimitClause, ObjectName, OrderByKind,
-    Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier, Statement, Subscript, TableFactor, TableWithJoins,
-    TrimWhereField, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
+    AccessExpr, Array, BinaryOperator, CastKind, DataType, Expr, Fetch, LimitClause, ObjectName, Query, Select,
+    SetExpr, SetOperator, SetQuantifier, Statement, Subscript, TableFactor, TrimWhereField, UnaryOperator, Value,
+    ValueWithSpan, VisitMut, VisitorMut,
 };
 use std::ops::ControlFlow;
 
 /// Rewrites a statement in place.
 pub(super) fn rewrite(statement: &mut Statement) -> Result<()> {
+    if let Statement::Query(query) = statement {
+        twins::mark(&mut query.body);
+    }
     match statement.visit(&mut Rewriter) {
-        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Continue(()) => times::refuse_other_precisions(statement),
         ControlFlow::Break(error) => Err(error),
     }
 }
@@ -31,10 +38,12 @@ impl VisitorMut for Rewriter {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
         order_by_names(query);
+        literals::mark_counts(query, true);
         flow(refuse_counted_sets(&query.body))
     }
 
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
+        literals::mark_counts(query, false);
         flow(match query.fetch.take() {
             Some(fetch) => fetch_as_limit(query, fetch),
             None => Ok(()),
@@ -42,7 +51,16 @@ impl VisitorMut for Rewriter {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
+        if let Err(error) = flat_groups(select) {
+            return ControlFlow::Break(error);
+        }
         name_columns(select);
+        literals::mark_positions(select, true);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
+        literals::mark_positions(select, false);
         ControlFlow::Continue(())
     }
 
@@ -56,7 +74,13 @@ impl VisitorMut for Rewriter {
         flow(refuse_ignored(factor))
     }
 
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
+        literals::mark_frame(expr, true);
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
+        literals::mark_frame(expr, false);
         let taken = std::mem::replace(expr, super::build::null());
         flow(rewrite_expr(taken).map(|rewritten| *expr = rewritten))
     }
@@ -65,6 +89,12 @@ impl VisitorMut for Rewriter {
 /// `UNNEST(items) WITH ORDINALITY` unnests the numbers of the items beside them. They are as many as the longest array has items.
 fn number_items(factor: &mut TableFactor) {
     let TableFactor::UNNEST { array_exprs, with_ordinality, .. } = factor else { return };
+    // Of a map, keys and values are unnested side by side.
+    let parts = std::mem::take(array_exprs).into_iter().flat_map(|items| match gives_map(&items) {
+        true => vec![call("map_keys", vec![items.clone()]), call("map_values", vec![items])],
+        false => vec![items],
+    });
+    *array_exprs = parts.collect();
     if !std::mem::take(with_ordinality) {
         return;
     }
@@ -78,6 +108,30 @@ fn number_items(factor: &mut TableFactor) {
     };
     // Not `sequence`: that goes down where there is no item.
     array_exprs.push(call("generate_series", vec![super::build::number(1), length]));
+}
+
+/// Whether an expression is a map, as far as its text tells.
+fn gives_map(expr: &Expr) -> bool {
+    match expr {
+        Expr::Cast { data_type, .. } => matches!(data_type, DataType::Map(..)),
+        Expr::Function(function) => matches!(
+            function.name.to_string().as_str(),
+            "map"
+                | "map_agg"
+                | "map_concat"
+                | "map_filter"
+                | "map_from_entries"
+                | "map_union"
+                | "histogram"
+                | "multimap_agg"
+                | "split_to_map"
+                | "split_to_multimap"
+                | "transform_keys"
+                | "transform_values"
+        ),
+        Expr::Nested(inner) => gives_map(inner),
+        _ => false,
+    }
 }
 
 /// Refuses what DataFusion would pass over in silence.
@@ -106,35 +160,6 @@ fn fetch_as_limit(query: &mut Query, fetch: Fetch) -> Result<()> {
     Ok(())
 }
 
-/// Names computed columns as Trino does, `_col0` by position. A name of its own also lets a column appear twice.
-fn name_columns(select: &mut Select) {
-    let sources: Vec<String> = select.from.iter().flat_map(source_names).collect();
-    for (position, item) in select.projection.iter_mut().enumerate() {
-        match item {
-            // How many columns a star has is not known here.
-            SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..) => return,
-            // A field of a row has the field's name.
-            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) if !is_column(parts, &sources) => {
-                if let Some(alias) = parts.last().cloned() {
-                    *item = SelectItem::ExprWithAlias { expr: Expr::CompoundIdentifier(std::mem::take(parts)), alias };
-                }
-            }
-            SelectItem::UnnamedExpr(expr)
-                if !matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) && !ends_in_field(expr) =>
-            {
-                let expr = std::mem::replace(expr, super::build::null());
-                *item = SelectItem::ExprWithAlias { expr, alias: Ident::new(format!("_col{position}")) };
-            }
-            _ => {}
-        }
-    }
-}
-
-/// Whether an expression is a field of what a subscript gives, `a[1].b`.
-fn ends_in_field(expr: &Expr) -> bool {
-    matches!(expr, Expr::CompoundFieldAccess { access_chain, .. } if matches!(access_chain.last(), Some(AccessExpr::Dot(_))))
-}
-
 /// Subscripts as calls: DataFusion's give NULL where there is nothing.
 fn subscripted(root: Expr, access_chain: Vec<AccessExpr>) -> Result<Expr> {
     let mut expr = root;
@@ -151,11 +176,8 @@ fn subscripted(root: Expr, access_chain: Vec<AccessExpr>) -> Result<Expr> {
                 names.push(field);
                 Expr::CompoundIdentifier(names)
             }
-            (Expr::CompoundFieldAccess { root, mut access_chain }, field) => {
-                access_chain.push(field);
-                Expr::CompoundFieldAccess { root, access_chain }
-            }
-            (expr, field) => Expr::CompoundFieldAccess { root: Box::new(expr), access_chain: vec![field] },
+            (expr, AccessExpr::Dot(Expr::Identifier(field))) => call("get_field", vec![expr, text(field.value)]),
+            (_, AccessExpr::Dot(other)) => bail!("{other} is no name of a field"),
         };
     }
     Ok(expr)
@@ -180,51 +202,6 @@ fn refuse_counted_sets(body: &SetExpr) -> Result<()> {
     }
     refuse_counted_sets(left)?;
     refuse_counted_sets(right)
-}
-
-/// Whether `a.b` is the column `b` of something in FROM, and not a field of the column `a`.
-fn is_column(parts: &[Ident], sources: &[String]) -> bool {
-    match parts {
-        [.., source, _] => sources.contains(&source.value),
-        _ => true,
-    }
-}
-
-/// The names by which columns are addressed.
-fn source_names(from: &TableWithJoins) -> Vec<String> {
-    let factors = std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation));
-    let names = factors.flat_map(|factor| match factor {
-        TableFactor::Table { alias: Some(alias), .. }
-        | TableFactor::Derived { alias: Some(alias), .. }
-        | TableFactor::UNNEST { alias: Some(alias), .. }
-        | TableFactor::NestedJoin { alias: Some(alias), .. } => vec![alias.name.value.clone()],
-        TableFactor::Table { name, .. } => {
-            let last = name.0.last().and_then(|part| part.as_ident());
-            last.map(|name| name.value.clone()).into_iter().collect()
-        }
-        TableFactor::NestedJoin { table_with_joins, .. } => source_names(table_with_joins),
-        _ => Vec::new(),
-    });
-    names.collect()
-}
-
-/// Orders `SELECT DISTINCT f(x) … ORDER BY f(x)` by the column's name: DataFusion does not see that they are the same.
-fn order_by_names(query: &mut Query) {
-    let (SetExpr::Select(select), Some(order_by)) = (query.body.as_mut(), &mut query.order_by) else { return };
-    let OrderByKind::Expressions(keys) = &mut order_by.kind else { return };
-    if select.distinct.is_none() {
-        return;
-    }
-    name_columns(select);
-    for key in keys {
-        let same = select.projection.iter().find_map(|item| match item {
-            SelectItem::ExprWithAlias { expr, alias } if *expr == key.expr => Some(alias.clone()),
-            _ => None,
-        });
-        if let Some(alias) = same {
-            key.expr = Expr::Identifier(alias);
-        }
-    }
 }
 
 /// Trino's LIKE has no escape character unless one is given; DataFusion's is always the backslash.
@@ -271,19 +248,15 @@ fn rewrite_expr(expr: Expr) -> Result<Expr> {
             format: None,
         } => rewrite_cast(kind, *expr, data_type)?,
         Expr::TypedString(literal) => rewrite_literal(&literal)?,
-        Expr::Value(value) => match &value.value {
-            Value::Number(number, _) if is_double(number) => {
-                super::build::cast(text(number), DataType::DoublePrecision)
-            }
-            Value::UnicodeStringLiteral(literal) => text(literal),
-            _ => Expr::Value(value),
-        },
+        Expr::Value(value) => literals::typed(value),
         Expr::Like { negated, any: false, expr, pattern, escape_char } => {
             let pattern = Box::new(like_pattern(*pattern, escape_char)?);
             Expr::Like { negated, any: false, expr, pattern, escape_char: None }
         }
         // An array of one needs no copy of it.
         Expr::Array(Array { elem, .. }) if elem.len() == 1 && !is_null(&elem[0]) => call("array_of", elem),
+        Expr::Interval(interval) => times::interval(interval)?,
+        Expr::Tuple(values) => call("row", values),
         // Whether a text is JSON can be said without keeping what it holds.
         Expr::IsNotNull(value) => match text_tried(&value) {
             Some(text) => call("is_json", vec![text]),
@@ -297,10 +270,19 @@ fn rewrite_expr(expr: Expr) -> Result<Expr> {
             None => Expr::IsNull(value),
         },
         // Of a literal it is part of the number.
-        Expr::UnaryOp { op: UnaryOperator::Minus, expr } if !matches!(*expr, Expr::Value(_) | Expr::Interval(_)) => {
-            call("negate", vec![*expr])
-        }
-        Expr::AtTimeZone { timestamp, time_zone } => call("at_timezone", vec![*timestamp, *time_zone]),
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => negative(*expr),
+        Expr::AtTimeZone { timestamp, time_zone } => times::at_timezone(*timestamp, *time_zone),
+        Expr::BinaryOp { left, op, right } if literals::compares(&op) => Expr::BinaryOp {
+            left: Box::new(times::any_precision(*left)),
+            op,
+            right: Box::new(times::any_precision(*right)),
+        },
+        Expr::Between { expr, negated, low, high } => Expr::Between {
+            expr: Box::new(times::any_precision(*expr)),
+            negated,
+            low: Box::new(times::any_precision(*low)),
+            high: Box::new(times::any_precision(*high)),
+        },
         Expr::Extract { field, expr, .. } => call(&field.to_string().to_lowercase(), vec![*expr]),
         Expr::Position { expr, r#in } => call("strpos", vec![*r#in, *expr]),
         Expr::Substring { expr, substring_from, substring_for, .. } => {
@@ -349,7 +331,38 @@ mod tests {
 
     #[test]
     fn computed_columns_are_numbered() {
-        assert_eq!(rewritten("SELECT a, a + 1, count(*) FROM t"), "SELECT a, a + 1 AS _col1, count(*) AS _col2 FROM t");
+        assert_eq!(rewritten("SELECT a, a + b, count(*) FROM t"), "SELECT a, a + b AS _col1, count(*) AS _col2 FROM t");
+    }
+
+    #[test]
+    fn a_number_has_the_type_that_it_is_written_in() {
+        assert_eq!(
+            rewritten("SELECT 1 + x, -2147483648, 2147483648, 1.5, 1e3 FROM t GROUP BY 1 ORDER BY 1 LIMIT 5"),
+            "SELECT CAST(1 AS INT) + x AS _col0, CAST(-2147483648 AS INT) AS _col1, 2147483648 AS _col2, 1.5 AS _col3, \
+             CAST('1e3' AS DOUBLE PRECISION) AS _col4 FROM t GROUP BY 1 ORDER BY 1 LIMIT 5"
+        );
+        let window = "SELECT sum(x) OVER (ORDER BY y ROWS BETWEEN 1 PRECEDING AND 2 FOLLOWING) AS s FROM t";
+        assert_eq!(rewritten(window), window);
+    }
+
+    #[test]
+    fn what_is_unnested_with_its_number_has_one() {
+        assert_eq!(
+            rewritten("SELECT x, n FROM UNNEST(items) WITH ORDINALITY AS t(x, n)"),
+            "SELECT x, n FROM UNNEST(items, generate_series(CAST(1 AS INT), cardinality(items))) AS t (x, n)"
+        );
+        assert_eq!(
+            rewritten("SELECT k, v FROM UNNEST(map_agg(a, b)) AS t(k, v)"),
+            "SELECT k, v FROM UNNEST(map_keys(map_agg(a, b)), map_values(map_agg(a, b))) AS t (k, v)"
+        );
+    }
+
+    #[test]
+    fn a_precision_that_would_show_is_refused() {
+        assert!(rewrite("SELECT a FROM t WHERE a > TIMESTAMP '2023-01-31 06:22:15.5'").is_ok());
+        assert!(rewrite("SELECT CAST(TIMESTAMP '2023-01-31 06:22:15.1659' AS timestamp(0))").is_ok());
+        let error = rewrite("SELECT CAST(TIMESTAMP '2023-01-31 06:22:15.5' AS varchar)").unwrap_err().to_string();
+        assert!(error.starts_with("the embedded engine has timestamps with 0, 3, 6 and 9 digits"), "{error}");
     }
 
     #[test]

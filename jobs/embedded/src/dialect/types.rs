@@ -2,6 +2,7 @@
 
 use super::build::{call, cast, null, number, text};
 use super::calls::one;
+use super::times;
 use anyhow::{Result, bail};
 use datafusion::sql::sqlparser::ast::{
     ArrayElemTypeDef, CastKind, CharacterLength, DataType, ExactNumberInfo, Expr, TimezoneInfo, TypedString, Value,
@@ -47,32 +48,66 @@ pub(super) fn rewrite_type(data_type: &mut DataType) -> Result<()> {
 /// Rewrites a cast whose parts are rewritten already.
 pub(super) fn rewrite_cast(kind: CastKind, value: Expr, mut data_type: DataType) -> Result<Expr> {
     let json = gives_json(&value);
+    let prefix = if kind == CastKind::Cast { "" } else { "try_" };
     if data_type == DataType::JSON {
         return Ok(if json { value } else { call("cast_to_json", vec![value]) });
     }
-    if json && matches!(data_type, DataType::Struct(..)) {
+    if json && is_row_of_texts(&data_type) {
         return json_to_row(kind, value, data_type);
     }
-    let value = match (&data_type, json) {
-        (DataType::Array(ArrayElemTypeDef::AngleBracket(item)), true) => {
-            let items = if **item == DataType::JSON { "json_to_json_array" } else { "json_to_array" };
-            call(items, vec![value])
-        }
-        (DataType::Varchar(_), true) => call("json_to_varchar", vec![value]),
-        (_, true) => call("json_to_scalar", vec![value]),
-        _ => value,
-    };
     let length = match &data_type {
         DataType::Varchar(Some(CharacterLength::IntegerLength { length, .. })) => Some(*length),
         _ => None,
     };
+    if json && !matches!(data_type, DataType::Varchar(_)) {
+        return Ok(call(&format!("{prefix}json_to_value"), vec![value, witness(data_type)?]));
+    }
+    if matches!(data_type, DataType::Map(..)) {
+        return Ok(call(&format!("{prefix}cast_like"), vec![value, witness(data_type)?]));
+    }
+    let value = if json { call("json_to_varchar", vec![value]) } else { value };
     rewrite_type(&mut data_type)?;
-    let cast = Expr::Cast { kind, expr: Box::new(value), data_type, array: false, format: None };
-    Ok(match length {
-        // DataFusion takes the length for a comment.
-        Some(length) => call("substr", vec![cast, number(1), number(i64::try_from(length)?)]),
-        None => cast,
+    // DataFusion takes the length for a comment.
+    if let Some(length) = length {
+        return Ok(call(&format!("{prefix}cast_to_length"), vec![value, number(i64::try_from(length)?)]));
+    }
+    let value = match data_type {
+        DataType::Timestamp(..) | DataType::Date => times::any_precision(value),
+        _ => value,
+    };
+    Ok(Expr::Cast { kind, expr: Box::new(value), data_type, array: false, format: None })
+}
+
+/// A NULL of a type. DataFusion has no word for a map's, and none for JSON.
+fn witness(mut data_type: DataType) -> Result<Expr> {
+    Ok(match data_type {
+        DataType::Map(key, value) => call("map_type", vec![witness(*key)?, witness(*value)?]),
+        DataType::JSON => call("json_type", vec![null()]),
+        DataType::Array(ArrayElemTypeDef::AngleBracket(item)) => call("array_of", vec![witness(*item)?]),
+        DataType::Struct(ref fields, _) if !fields.iter().any(|field| has_own_word(&field.field_type)) => {
+            rewrite_type(&mut data_type)?;
+            cast(null(), data_type)
+        }
+        DataType::Struct(..) => bail!("the embedded engine has no rows with maps or JSON in a cast: cast the parts"),
+        _ => {
+            rewrite_type(&mut data_type)?;
+            cast(null(), data_type)
+        }
     })
+}
+
+fn has_own_word(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Map(..) | DataType::JSON => true,
+        DataType::Array(ArrayElemTypeDef::AngleBracket(item)) => has_own_word(item),
+        DataType::Struct(fields, _) => fields.iter().any(|field| has_own_word(&field.field_type)),
+        _ => false,
+    }
+}
+
+fn is_row_of_texts(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Struct(fields, _)
+        if fields.iter().all(|field| matches!(field.field_type, DataType::Varchar(None))))
 }
 
 /// A row of JSON text is read in one go: the text is not parsed on its own before.
@@ -110,7 +145,7 @@ pub(super) fn rewrite_literal(literal: &TypedString) -> Result<Expr> {
     };
     let data_type = match &literal.data_type {
         DataType::JSON => return Ok(call("json_parse", vec![text(value)])),
-        DataType::Timestamp(..) => return timestamp_literal(value),
+        DataType::Timestamp(..) => return times::timestamp_literal(value),
         DataType::Decimal(ExactNumberInfo::None) => {
             let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
             // Zeros in front do not count.
@@ -125,27 +160,4 @@ pub(super) fn rewrite_literal(literal: &TypedString) -> Result<Expr> {
         }
     };
     Ok(cast(text(value), data_type))
-}
-
-/// A timestamp has the precision that it is written with, three digits at least, and the zone that it is written with.
-fn timestamp_literal(value: &str) -> Result<Expr> {
-    let clock = value.find(' ').map_or(value.len(), |space| space + 1);
-    let zone = value[clock..].find(|c: char| !(c.is_ascii_digit() || matches!(c, ':' | '.')));
-    let (local, zone) = value.split_at(zone.map_or(value.len(), |at| clock + at));
-    let digits = match local.split_once('.').map_or(0, |(_, fraction)| fraction.trim_end().len()) {
-        0..=3 => 3,
-        4..=6 => 6,
-        7..=9 => 9,
-        more => bail!("the embedded engine keeps nine digits of a second, not {more}: {value}"),
-    };
-    let timestamp = cast(text(local.trim_end()), DataType::Timestamp(Some(digits), TimezoneInfo::None));
-    Ok(match zone.trim() {
-        "" => timestamp,
-        zone => call("with_timezone", vec![timestamp, text(zone)]),
-    })
-}
-
-/// `1e3` is a double in Trino, where DataFusion reads a decimal.
-pub(super) fn is_double(number: &str) -> bool {
-    number.contains(['e', 'E'])
 }

@@ -47,12 +47,39 @@ fn on_top_of_left(join: &Join) -> Result<Option<LogicalPlan>> {
         LogicalPlan::Subquery(Subquery { subquery, .. }) => (None, subquery),
         _ => return Ok(None),
     };
-    let Some(lateral) = Lateral::of(subquery) else { return Ok(None) };
-    let plan = lateral.over(&join.left, alias, outer)?;
+    let plan = match Lateral::of(subquery) {
+        Some(lateral) => lateral.over(&join.left, alias, outer)?,
+        None => match computed(subquery, &join.left, alias)? {
+            Some(plan) => plan,
+            None => return Ok(None),
+        },
+    };
     Ok(Some(match &join.filter {
         Some(filter) if !always => LogicalPlan::Filter(Filter::try_new(filter.clone(), Arc::new(plan))?),
         _ => plan,
     }))
+}
+
+/// `LATERAL (SELECT t.a + 1 AS b)` has one row for each of the left side: it is a column more.
+fn computed(
+    subquery: &LogicalPlan,
+    left: &Arc<LogicalPlan>,
+    alias: Option<&TableReference>,
+) -> Result<Option<LogicalPlan>> {
+    let LogicalPlan::Projection(projection) = subquery else { return Ok(None) };
+    if !matches!(projection.input.as_ref(), LogicalPlan::EmptyRelation(empty) if empty.produce_one_row) {
+        return Ok(None);
+    }
+    let column = |expr: &Expr| {
+        let name = expr.qualified_name();
+        let inner = inner_columns(expr.clone(), left)?;
+        Ok(match alias {
+            Some(alias) => inner.unalias().alias_qualified(Some(alias.clone()), name.1),
+            None => inner,
+        })
+    };
+    let columns = projection.expr.iter().map(column).collect::<Result<Vec<_>>>()?;
+    beside(left, left, columns).map(Some)
 }
 
 /// What the planner makes of UNNEST: the arrays, their unnesting, and what names the items.

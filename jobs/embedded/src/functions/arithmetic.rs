@@ -6,12 +6,15 @@
 
 use super::Family;
 use super::decimals::{self, Digits};
+use super::function::typed;
 use super::type_names::trino_name;
 use datafusion::arrow::array::{ArrayRef, AsArray, Datum};
-use datafusion::arrow::compute::kernels::numeric;
-use datafusion::arrow::datatypes::{DataType, Decimal128Type};
+use datafusion::arrow::compute::kernels::{cmp::eq, numeric};
+use datafusion::arrow::compute::nullif;
+use datafusion::arrow::datatypes::{DataType, Decimal128Type, FieldRef, Fields};
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue, exec_datafusion_err, internal_err, plan_err};
+use datafusion::functions::core::expr_fn::get_field;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{
@@ -23,7 +26,20 @@ use std::sync::Arc;
 
 /// The functions of this family. `dialect` makes `negate(x)` of `-x`.
 pub(super) fn functions() -> Family {
-    vec![ScalarUDF::from(Negate { signature: Signature::user_defined(Volatility::Immutable) })]
+    vec![
+        ScalarUDF::from(Negate { signature: Signature::user_defined(Volatility::Immutable) }),
+        typed("divisor", |args| Ok((args.to_vec(), args.first().cloned().unwrap_or(DataType::Null))), divisor),
+    ]
+}
+
+/// What `try(x / y)` divides by: NULL for a zero that it cannot divide by. A double it can.
+fn divisor(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let [values] = args else { return internal_err!("divisor takes one argument") };
+    if values.data_type().is_floating() || values.data_type().is_null() {
+        return Ok(Arc::clone(values));
+    }
+    let zero = ScalarValue::new_zero(values.data_type())?.to_scalar()?;
+    Ok(nullif(values, &eq(values, &zero)?)?)
 }
 
 /// Puts Trino's arithmetic in the place of DataFusion's.
@@ -44,20 +60,42 @@ impl ExprPlanner for TrinoArithmetic {
         let (Ok(left), Ok(right)) = (expr.left.get_type(schema), expr.right.get_type(schema)) else {
             return Ok(PlannerResult::Original(expr));
         };
+        let is_interval = |side: &DataType| matches!(side, DataType::Interval(_));
+        if is_interval(&left) && right.is_numeric() && matches!(operation, Operation::Multiply | Operation::Divide) {
+            return Ok(PlannerResult::Planned(super::intervals::scaled(expr.left, operation, expr.right)));
+        }
+        if is_interval(&right) && left.is_numeric() && operation == Operation::Multiply {
+            return Ok(PlannerResult::Planned(super::intervals::scaled(expr.right, operation, expr.left)));
+        }
         if matches!(operation, Operation::Add | Operation::Subtract) {
             refuse_times(&expr, &left, &right)?;
+            if operation == Operation::Subtract && is_moment(&left) && is_moment(&right) {
+                return Ok(PlannerResult::Planned(super::intervals::difference(expr.left, expr.right)));
+            }
+            let is_back = operation == Operation::Subtract;
+            if is_moment(&left) && is_interval(&right) {
+                return Ok(PlannerResult::Planned(super::intervals::moved(expr.left, expr.right, is_back)));
+            }
+            if is_interval(&left) && is_moment(&right) && !is_back {
+                return Ok(PlannerResult::Planned(super::intervals::moved(expr.right, expr.left, false)));
+            }
         }
         if !left.is_numeric() || !right.is_numeric() || left.is_floating() || right.is_floating() {
             return Ok(PlannerResult::Original(expr));
         }
         let udf = ScalarUDF::from(Arithmetic { operation, signature: Signature::user_defined(Volatility::Immutable) });
-        let call = ScalarFunction::new_udf(udf.into(), vec![narrowed(expr.left), narrowed(expr.right)]);
+        let call = ScalarFunction::new_udf(udf.into(), vec![expr.left, expr.right]);
         Ok(PlannerResult::Planned(Expr::ScalarFunction(call)))
     }
 }
 
 /// Arrays are compared by a function: DataFusion takes two NULLs among their items for equal.
 fn compared(expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+    if let (Ok(DataType::Struct(left)), Ok(DataType::Struct(right))) =
+        (expr.left.get_type(schema), expr.right.get_type(schema))
+    {
+        return compared_rows(expr, &left, &right, schema);
+    }
     let is_list = |side: &Expr| matches!(side.get_type(schema), Ok(DataType::List(_)));
     if !is_list(&expr.left) || !is_list(&expr.right) {
         return Ok(PlannerResult::Original(expr));
@@ -68,36 +106,45 @@ fn compared(expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawB
     Ok(PlannerResult::Planned(if is_negated { Expr::Not(Box::new(equal)) } else { equal }))
 }
 
-/// What Trino refuses of times, and their difference: an interval there, and here a number of days or a duration that
-/// prints in another way.
-fn refuse_times(expr: &RawBinaryExpr, left: &DataType, right: &DataType) -> Result<()> {
-    let is_moment = |side: &DataType| matches!(side, DataType::Date32 | DataType::Timestamp(..));
-    if is_moment(left) && is_moment(right) && expr.op == BinaryOperator::Minus {
-        return plan_err!(
-            "the embedded engine has no difference of two times: write date_diff('day', from, to), or another unit"
-        );
+fn is_moment(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Date32 | DataType::Timestamp(..))
+}
+
+/// Rows are equal if their fields are, which may be NULL.
+fn compared_rows(
+    expr: RawBinaryExpr,
+    left: &Fields,
+    right: &Fields,
+    schema: &DFSchema,
+) -> Result<PlannerResult<RawBinaryExpr>> {
+    if left.len() != right.len() || left.is_empty() {
+        return plan_err!("Cannot compare rows of {} and {} fields", left.len(), right.len());
     }
+    let field = |row: &Expr, field: &FieldRef| get_field(row.clone(), field.name().as_str());
+    let mut equal = None;
+    for (a, b) in left.iter().zip(right) {
+        let pair = RawBinaryExpr { op: BinaryOperator::Eq, left: field(&expr.left, a), right: field(&expr.right, b) };
+        let pair = match compared(pair, schema)? {
+            PlannerResult::Planned(equal) => equal,
+            PlannerResult::Original(RawBinaryExpr { left, right, .. }) => left.eq(right),
+        };
+        equal = Some(match equal {
+            Some(before) => Expr::and(before, pair),
+            None => pair,
+        });
+    }
+    let equal = equal.unwrap_or_else(|| Expr::Literal(ScalarValue::Boolean(None), None));
+    let is_negated = expr.op == BinaryOperator::NotEq;
+    Ok(PlannerResult::Planned(if is_negated { Expr::Not(Box::new(equal)) } else { equal }))
+}
+
+/// What Trino refuses of times.
+fn refuse_times(expr: &RawBinaryExpr, left: &DataType, right: &DataType) -> Result<()> {
     if (is_moment(left) && right.is_numeric()) || (left.is_numeric() && is_moment(right)) {
         let (left, right) = (trino_name(left), trino_name(right));
         return plan_err!("Cannot apply operator: {left} {} {right}: write date_add('day', n, x)", expr.op);
     }
-    if let (DataType::Date32, Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(interval)), _)) = (left, &expr.right)
-        && interval.nanoseconds != 0
-    {
-        return plan_err!("Cannot add hour, minutes or seconds to a date, or subtract them");
-    }
     Ok(())
-}
-
-/// A small literal is an integer in Trino, not a bigint. Beside a bigint it becomes one again.
-fn narrowed(expr: Expr) -> Expr {
-    match expr {
-        Expr::Literal(ScalarValue::Int64(Some(value)), metadata) => match i32::try_from(value) {
-            Ok(value) => Expr::Literal(ScalarValue::Int32(Some(value)), metadata),
-            Err(_) => Expr::Literal(ScalarValue::Int64(Some(value)), metadata),
-        },
-        other => other,
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -291,6 +338,14 @@ mod tests {
         let smallint = |value: &str| format!("CAST({value} AS smallint)");
         assert_eq!(of("a + b", &smallint("32767"), &smallint("1")), "smallint addition overflow: 32767 + 1");
         assert_eq!(of("a + b", &smallint("32767"), "1"), "32768");
+        assert_eq!(of("a + b", "2147483647", "1"), "integer addition overflow: 2147483647 + 1");
+    }
+
+    #[test]
+    fn rows_are_equal_if_their_fields_are() {
+        assert_eq!(answer("SELECT ROW(1, 'a') = ROW(1, 'a')"), "true");
+        assert_eq!(answer("SELECT ((1, NULL) = (1, 2)) IS NULL"), "true");
+        assert_eq!(answer("SELECT (1, NULL) = (2, 2)"), "false");
     }
 
     #[test]
@@ -320,13 +375,11 @@ mod tests {
             assert_eq!(answer(&format!("SELECT {quotient}")), expected, "{quotient}");
         }
         assert_eq!(of("a / 1073741824.0", "607201234", "1"), "0.6");
-        assert_eq!(answer("SELECT from_unixtime(1675146135165 / 1000.0)"), "2023-01-31T06:22:15.200");
+        assert_eq!(answer("SELECT from_unixtime(1675146135165 / 1000.0)"), "2023-01-31T06:22:15.200Z");
     }
 
     #[test]
-    fn a_difference_of_times_names_the_way_around() {
-        let error = answer("SELECT DATE '2023-03-01' - DATE '2023-02-01'");
-        assert!(error.contains("write date_diff('day', from, to)"), "{error}");
+    fn what_trino_refuses_of_times_is_refused() {
         let error = answer("SELECT DATE '2023-03-01' + 1");
         assert_eq!(
             error,

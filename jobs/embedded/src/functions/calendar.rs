@@ -128,7 +128,8 @@ fn date_add(args: &[ArrayRef]) -> Result<ArrayRef> {
                 Some(local) => Some(moments.instant(add_months(local, count, months).ok_or_else(out_of_range)?)),
             },
         };
-        sums.push(sum.map(|sum| moments.stored(sum)).transpose()?);
+        // Milliseconds that the precision has no place for are rounded.
+        sums.push(sum.map(|sum| moments.stored_rounded(sum)).transpose()?);
     }
     moments.like_stored(sums)
 }

@@ -3,20 +3,43 @@
 use super::Family;
 use super::function::{Gives, Memo, Takes, collect, function, text_at, texts};
 use super::moment::{Moments, stored};
+use super::zone::parse_offset;
+use super::zoned_text::{ZonedTime, zoned_texts};
 use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
 use datafusion::arrow::array::{Array, ArrayRef, StringViewArray, TimestampMillisecondArray};
 use datafusion::arrow::datatypes::TimeUnit;
-use datafusion::common::{Result, exec_datafusion_err, exec_err};
+use datafusion::common::{Result, exec_datafusion_err, exec_err, internal_err};
 
 /// The functions of this family.
 pub(super) fn functions() -> Family {
     use Takes::{Moment, Text};
-    vec![
+    let mut family = vec![
         function("date_format", &[Moment, Text], Gives::Text, |args| format(args, mysql_pattern)),
         function("format_datetime", &[Moment, Text], Gives::Text, |args| format(args, joda_pattern)),
         function("date_parse", &[Text, Text], Gives::Timestamp, |args| parse(args, false)),
         function("try_date_parse", &[Text, Text], Gives::Timestamp, |args| parse(args, true)),
-    ]
+    ];
+    family.extend(zoned_texts("parse_datetime", 2, |texts| match texts {
+        [text, pattern] => parse_datetime(text, pattern),
+        _ => internal_err!("parse_datetime takes two arguments"),
+    }));
+    family
+}
+
+/// A time by a pattern of Joda's.
+fn parse_datetime(text: &str, pattern: &str) -> Result<ZonedTime> {
+    let pieces = joda_pattern(pattern)?;
+    let is_read = |piece: &Piece| {
+        let unread = [Field::Week, Field::WeekYear, Field::DayOfWeek, Field::Hour24, Field::Hour11];
+        !matches!(piece, Piece::ShortYear | Piece::DayName(_))
+            && !matches!(piece, Piece::Number(field, _) if unread.contains(field))
+    };
+    if !pieces.iter().all(is_read) {
+        return exec_err!(
+            "the embedded engine cannot read '{pattern}' in parse_datetime: it reads y, M, d, D, H, h, a, m, s, S and Z"
+        );
+    }
+    read(text, &pieces).ok_or_else(|| exec_datafusion_err!("Invalid format: \"{text}\" does not follow '{pattern}'"))
 }
 
 /// A part of a pattern.
@@ -32,6 +55,8 @@ enum Piece {
     MonthName(Length),
     DayName(Length),
     Half,
+    /// How far the zone is ahead of UTC, with or without a colon.
+    Offset(bool),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,6 +66,10 @@ enum Field {
     Day,
     Hour,
     Hour12,
+    /// From 0 to 11.
+    Hour11,
+    /// From 1 to 24.
+    Hour24,
     Minute,
     Second,
     DayOfYear,
@@ -132,11 +161,28 @@ fn joda_pattern(pattern: &str) -> Result<Vec<Piece>> {
     let mut rest = pattern;
     while let Some(c) = rest.chars().next() {
         if let Some(quoted) = rest.strip_prefix('\'') {
-            let Some((text, tail)) = quoted.split_once('\'') else {
-                return exec_err!("Invalid format: '{pattern}' has a quote that does not end");
-            };
-            // Two quotes in a row stand for one.
-            pieces.push(Piece::Literal(if text.is_empty() { "'".into() } else { text.into() }));
+            // Two quotes in a row stand for one, outside of a quoted text and within it.
+            if let Some(tail) = quoted.strip_prefix('\'') {
+                pieces.push(Piece::Literal("'".into()));
+                rest = tail;
+                continue;
+            }
+            let (mut literal, mut tail) = (String::new(), quoted);
+            loop {
+                let Some((part, behind)) = tail.split_once('\'') else {
+                    return exec_err!("Invalid format: '{pattern}' has a quote that does not end");
+                };
+                literal.push_str(part);
+                tail = behind;
+                match tail.strip_prefix('\'') {
+                    Some(behind) => {
+                        literal.push('\'');
+                        tail = behind;
+                    }
+                    None => break,
+                }
+            }
+            pieces.push(Piece::Literal(literal));
             rest = tail;
             continue;
         }
@@ -157,6 +203,9 @@ fn joda_pattern(pattern: &str) -> Result<Vec<Piece>> {
             'a' => Piece::Half,
             'H' => Piece::Number(Hour, count),
             'h' => Piece::Number(Hour12, count),
+            'K' => Piece::Number(Hour11, count),
+            'k' => Piece::Number(Hour24, count),
+            'Z' if count < 3 => Piece::Offset(count == 2),
             'm' => Piece::Number(Minute, count),
             's' => Piece::Number(Second, count),
             'S' => Piece::Fraction(count),
@@ -174,13 +223,26 @@ fn format(args: &[ArrayRef], read: fn(&str) -> Result<Vec<Piece>>) -> Result<Arr
     let (moments, pattern) = (Moments::argument(args, 0)?, texts(args, 1)?);
     let mut patterns = Memo::new();
     collect::<StringViewArray, _>(moments.len(), |row| {
-        let (Some(time), Some(pattern)) = (moments.local(row)?, text_at(pattern, row)) else { return Ok(None) };
-        Ok(Some(patterns.get(pattern, read)?.iter().map(|piece| written(piece, time)).collect::<String>()))
+        let (Some(time), Some(utc), Some(pattern)) = (moments.local(row)?, moments.utc(row)?, text_at(pattern, row))
+        else {
+            return Ok(None);
+        };
+        let pieces = patterns.get(pattern, read)?;
+        let ahead = moments.offset(&utc);
+        if ahead.is_none() && pieces.iter().any(|piece| matches!(piece, Piece::Offset(_))) {
+            return exec_err!("format_datetime: a timestamp without a time zone has no 'Z'");
+        }
+        Ok(Some(pieces.iter().map(|piece| written(piece, time, ahead.unwrap_or(0))).collect::<String>()))
     })
 }
 
-fn written(piece: &Piece, time: NaiveDateTime) -> String {
+fn written(piece: &Piece, time: NaiveDateTime, ahead: i32) -> String {
     match piece {
+        Piece::Offset(has_colon) => {
+            let sign = if ahead < 0 { '-' } else { '+' };
+            let colon = if *has_colon { ":" } else { "" };
+            format!("{sign}{:02}{colon}{:02}", ahead.abs() / 3600, ahead.abs() / 60 % 60)
+        }
         Piece::Literal(text) => text.clone(),
         Piece::Number(field, width) => format!("{:0width$}", number(*field, time)),
         Piece::ShortYear => format!("{:02}", time.year().rem_euclid(100)),
@@ -202,6 +264,8 @@ fn number(field: Field, time: NaiveDateTime) -> i64 {
         Field::Day => time.day().into(),
         Field::Hour => time.hour().into(),
         Field::Hour12 => time.hour12().1.into(),
+        Field::Hour11 => (time.hour() % 12).into(),
+        Field::Hour24 => if time.hour() == 0 { 24 } else { time.hour() }.into(),
         Field::Minute => time.minute().into(),
         Field::Second => time.second().into(),
         Field::DayOfYear => time.ordinal().into(),
@@ -216,7 +280,8 @@ fn parse(args: &[ArrayRef], lenient: bool) -> Result<ArrayRef> {
     let mut patterns = Memo::new();
     collect::<TimestampMillisecondArray, _>(text.len(), |row| {
         let (Some(text), Some(pattern)) = (text_at(text, row), text_at(pattern, row)) else { return Ok(None) };
-        match read(text, patterns.get(pattern, mysql_pattern)?).and_then(|time| stored(time, TimeUnit::Millisecond)) {
+        let time = read(text, patterns.get(pattern, mysql_pattern)?);
+        match time.and_then(|time| stored(time.local, TimeUnit::Millisecond)) {
             None if !lenient => Err(exec_datafusion_err!("Invalid format: \"{text}\" does not follow '{pattern}'")),
             time => Ok(time),
         }
@@ -224,14 +289,28 @@ fn parse(args: &[ArrayRef], lenient: bool) -> Result<ArrayRef> {
 }
 
 /// The moment that a text gives by a pattern; what the pattern leaves out is that of 1970-01-01 00:00.
-fn read(text: &str, pattern: &[Piece]) -> Option<NaiveDateTime> {
+fn read(text: &str, pattern: &[Piece]) -> Option<ZonedTime> {
     let (mut year, mut month, mut day) = (1970, 1, 1);
     let (mut hour, mut half, mut minute, mut second, mut nanos) = (0, None, 0, 0, 0);
-    let mut ordinal = None;
+    let (mut ordinal, mut ahead) = (None, None);
     let mut rest = text;
     for piece in pattern {
         match piece {
             Piece::Literal(literal) => rest = rest.strip_prefix(literal.as_str())?,
+            Piece::Offset(_) => {
+                let digits = rest.strip_prefix(['+', '-']);
+                let length = match digits {
+                    Some(digits) => {
+                        1 + digits.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b':').count()
+                    }
+                    None => usize::from(rest.starts_with(['Z', 'z'])),
+                };
+                let (zone, tail) = rest.split_at(length);
+                // Hours alone are none.
+                (length == 1 || length >= 5).then_some(())?;
+                ahead = Some(parse_offset(zone)?);
+                rest = tail;
+            }
             Piece::MonthName(length) => {
                 month = 1 + u32::try_from(MONTHS.iter().position(|name| skip(&mut rest, length.of(name)))?).ok()?;
             }
@@ -263,7 +342,7 @@ fn read(text: &str, pattern: &[Piece]) -> Option<NaiveDateTime> {
                     Field::Minute => minute = value,
                     Field::Second => second = value,
                     Field::DayOfYear => ordinal = Some(value),
-                    Field::Week | Field::WeekYear | Field::DayOfWeek => return None,
+                    Field::Week | Field::WeekYear | Field::DayOfWeek | Field::Hour11 | Field::Hour24 => return None,
                 }
             }
         }
@@ -273,7 +352,8 @@ fn read(text: &str, pattern: &[Piece]) -> Option<NaiveDateTime> {
         None => NaiveDate::from_ymd_opt(year, month, day)?,
     };
     let hour = if half == Some(1) && hour < 12 { hour + 12 } else { hour };
-    rest.is_empty().then_some(date.and_time(NaiveTime::from_hms_nano_opt(hour, minute, second, nanos)?))
+    let local = date.and_time(NaiveTime::from_hms_nano_opt(hour, minute, second, nanos)?);
+    rest.is_empty().then_some(ZonedTime { local, ahead })
 }
 
 /// Takes a word off the front, in upper or lower case.
@@ -327,9 +407,32 @@ mod tests {
     }
 
     #[test]
+    fn joda_patterns_are_read() {
+        for (text, pattern, expected) in [
+            ("2023-01-31 06:22:15", "yyyy-MM-dd HH:mm:ss", "2023-01-31 06:22:15.000 UTC"),
+            ("31/Jan/2023:06:22:15 +0900", "dd/MMM/yyyy:HH:mm:ss Z", "2023-01-31 06:22:15.000 +09:00"),
+            ("2023-01", "yyyy-MM", "2023-01-01 00:00:00.000 UTC"),
+        ] {
+            let time = format!("CAST(parse_datetime('{text}', '{pattern}') AS varchar)");
+            assert_eq!(answer(&format!("SELECT {time}")), expected);
+        }
+        assert_eq!(answer("SELECT parse_datetime('x', 'yyyy')"), "Invalid format: \"x\" does not follow 'yyyy'");
+        assert_eq!(answer("SELECT try(parse_datetime('x', 'yyyy')) IS NULL"), "true");
+        assert!(answer("SELECT parse_datetime('23', 'yy')").starts_with("the embedded engine cannot read 'yy'"));
+    }
+
+    #[test]
+    fn quotes_and_zones_are_written() {
+        assert_eq!(answer(&format!("SELECT format_datetime({TIME}, 'h ''o''''clock''')")), "3 o'clock");
+        let zoned = "TIMESTAMP '2023-01-05 00:00:00 +05:30'";
+        assert_eq!(answer(&format!("SELECT format_datetime({zoned}, 'k K Z ZZ')")), "24 0 +0530 +05:30");
+        assert!(answer(&format!("SELECT format_datetime({TIME}, 'Z')")).starts_with("format_datetime: a timestamp"));
+    }
+
+    #[test]
     fn a_text_is_read_by_its_pattern() {
         let time =
-            |text: &str, pattern: &str| read(text, &mysql_pattern(pattern).unwrap()).map(|time| time.to_string());
+            |text: &str, pattern: &str| read(text, &mysql_pattern(pattern).unwrap()).map(|time| time.local.to_string());
         assert_eq!(time("2022/10/20/05", "%Y/%m/%d/%H").as_deref(), Some("2022-10-20 05:00:00"));
         assert_eq!(time("19/Dec/2023:12:43:41", "%d/%b/%Y:%H:%i:%s").as_deref(), Some("2023-12-19 12:43:41"));
         assert_eq!(time("69 12:30 PM", "%y %h:%i %p").as_deref(), Some("2069-01-01 12:30:00"));

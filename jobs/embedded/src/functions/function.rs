@@ -40,6 +40,10 @@ pub(super) enum Gives {
     Date,
     /// `timestamp(3)`, the precision that Trino's functions give.
     Timestamp,
+    /// `timestamp(3) with time zone`, in UTC.
+    Instant,
+    /// `timestamp(9) with time zone`, in UTC.
+    NanoInstant,
     /// The type of the argument with this number, counted from zero.
     Argument(usize),
     /// Arrays of the type of the only argument.
@@ -196,6 +200,8 @@ impl ScalarUDFImpl for Function {
             Gives::Binary => DataType::Binary,
             Gives::Date => DataType::Date32,
             Gives::Timestamp => DataType::Timestamp(TimeUnit::Millisecond, None),
+            Gives::Instant => DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
+            Gives::NanoInstant => DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())),
             Gives::Whole => match args.first() {
                 Some(DataType::Decimal128(precision, scale)) => {
                     DataType::Decimal128(super::numbers::whole_digits(*precision, *scale), 0)

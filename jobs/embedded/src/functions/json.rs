@@ -3,16 +3,13 @@
 use super::Family;
 use super::function::{Gives, Memo, Takes, collect, function, text_at, texts};
 use super::json_text::write_string;
-use datafusion::arrow::array::{
-    Array, ArrayRef, BooleanArray, Int64Array, ListBuilder, StringViewArray, StringViewBuilder,
-};
-use datafusion::common::{Result, exec_datafusion_err, exec_err};
+use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, StringViewArray};
+use datafusion::common::{Result, exec_datafusion_err};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 
 /// The functions of this family.
 ///
@@ -31,9 +28,6 @@ pub(super) fn functions() -> Family {
         function("is_json", &[Text], Gives::Bool, is_json),
         function("json_format", &[Text], Gives::Text, |args| each(args, |json| Some(json.to_owned()))),
         function("json_to_varchar", &[Text], Gives::Text, |args| each(args, varchar)),
-        function("json_to_scalar", &[Text], Gives::Text, |args| each(args, scalar)),
-        function("json_to_array", &[Text], Gives::Texts, |args| to_array(args, scalar)),
-        function("json_to_json_array", &[Text], Gives::Texts, |args| to_array(args, |json| canonical(json, true).ok())),
     ]
 }
 
@@ -86,23 +80,6 @@ fn json_array_length(args: &[ArrayRef]) -> Result<ArrayRef> {
     collect::<Int64Array, _>(json.len(), |row| Ok(text_at(json, row).and_then(array).map(|items| items.len() as i64)))
 }
 
-/// A JSON array as an array of texts; `CAST(json AS array(…))` casts those further.
-fn to_array(args: &[ArrayRef], of: fn(&str) -> Option<String>) -> Result<ArrayRef> {
-    let json = texts(args, 0)?;
-    let mut lists = ListBuilder::new(StringViewBuilder::new());
-    for row in 0..json.len() {
-        match text_at(json, row).filter(|json| json.trim() != "null") {
-            None => lists.append_null(),
-            Some(json) => {
-                let Some(items) = array(json) else { return exec_err!("Cannot cast {json} to an array") };
-                items.iter().for_each(|item| lists.values().append_option(of(item.get())));
-                lists.append(true);
-            }
-        }
-    }
-    Ok(Arc::new(lists.finish()))
-}
-
 /// One step of a path.
 #[derive(Debug, PartialEq)]
 enum Step {
@@ -150,12 +127,12 @@ fn object(json: &str) -> Option<BTreeMap<Cow<'_, str>, &RawValue>> {
     serde_json::from_str(json).ok()
 }
 
-fn array(json: &str) -> Option<Vec<&RawValue>> {
+pub(super) fn array(json: &str) -> Option<Vec<&RawValue>> {
     serde_json::from_str(json).ok()
 }
 
 /// A string without its quotes, a number or a boolean as written; none for null, an object or an array.
-fn scalar(json: &str) -> Option<String> {
+pub(super) fn scalar(json: &str) -> Option<String> {
     match json.trim_start().bytes().next()? {
         b'"' => serde_json::from_str(json).ok(),
         b'{' | b'[' | b'n' => None,
@@ -164,7 +141,7 @@ fn scalar(json: &str) -> Option<String> {
 }
 
 /// The same as `CAST(json AS varchar)` gives it: a number with a point is a double.
-fn varchar(json: &str) -> Option<String> {
+pub(super) fn varchar(json: &str) -> Option<String> {
     let text = scalar(json)?;
     let is_double = json.trim_start().starts_with(|c: char| c == '-' || c.is_ascii_digit()) && !is_whole(&text);
     Some(if is_double { super::cast::print::double_text(text.parse().ok()?) } else { text })
@@ -175,7 +152,7 @@ fn is_whole(number: &str) -> bool {
 }
 
 /// JSON without white space. Trino sorts the keys of what it parses, and keeps the order of what it extracts.
-fn canonical(json: &str, is_sorted: bool) -> Result<String> {
+pub(super) fn canonical(json: &str, is_sorted: bool) -> Result<String> {
     let value: &RawValue = serde_json::from_str(json).map_err(|error| exec_datafusion_err!("not JSON: {error}"))?;
     let mut text = String::new();
     write_canonical(value.get(), is_sorted, &mut text).map_err(|error| exec_datafusion_err!("not JSON: {error}"))?;
@@ -226,7 +203,7 @@ fn write_canonical(json: &str, is_sorted: bool, out: &mut String) -> serde_json:
 }
 
 /// The entries of an object, in their order.
-struct Entries<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+pub(super) struct Entries<'a>(pub(super) Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Entries<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {

@@ -50,6 +50,53 @@ fn writer(values: &ArrayRef) -> Result<Writer> {
                 out.push(']');
             })
         }
+        DataType::Struct(fields) => {
+            let columns = values.as_struct().columns().to_vec();
+            let mut writers = columns.iter().map(writer).collect::<Result<Vec<_>>>()?;
+            let names: Vec<String> = fields.iter().map(|field| field.name().clone()).collect();
+            // A row without names is written as an array.
+            let is_named = !fields.iter().enumerate().all(|(at, field)| *field.name() == format!("field{at}"));
+            Box::new(move |row, out| {
+                out.push(if is_named { '{' } else { '[' });
+                for (at, (column, write)) in columns.iter().zip(&mut writers).enumerate() {
+                    if at > 0 {
+                        out.push(',');
+                    }
+                    if is_named {
+                        write_string(&names[at], out);
+                        out.push(':');
+                    }
+                    if column.is_null(row) { out.push_str("null") } else { write(row, out) }
+                }
+                out.push(if is_named { '}' } else { ']' });
+            })
+        }
+        DataType::Map(..) => {
+            let maps = values.as_map().clone();
+            if !matches!(maps.key_type(), text if is_text(text)) && !maps.key_type().is_integer() {
+                let name = super::type_names::trino_name(values.data_type());
+                return not_impl_err!("the embedded engine cannot CAST {name} AS JSON: make its keys varchar");
+            }
+            let keys = print::texts(maps.keys())?;
+            let items = maps.values().clone();
+            let mut item = writer(&items)?;
+            Box::new(move |row, out| {
+                let (from, to) = (maps.value_offsets()[row] as usize, maps.value_offsets()[row + 1] as usize);
+                let mut places: Vec<usize> = (from..to).collect();
+                // Trino sorts the keys.
+                places.sort_by(|a, b| keys.value(*a).cmp(keys.value(*b)));
+                out.push('{');
+                for (number, at) in places.into_iter().enumerate() {
+                    if number > 0 {
+                        out.push(',');
+                    }
+                    write_string(keys.value(at), out);
+                    out.push(':');
+                    if items.is_null(at) { out.push_str("null") } else { item(at, out) }
+                }
+                out.push('}');
+            })
+        }
         DataType::Float32 | DataType::Float64 => {
             let numbers = cast(values, &DataType::Float64)?;
             Box::new(move |row, out| {

@@ -112,6 +112,14 @@ impl Moments {
         }
     }
 
+    /// A time in UTC as this column stores it, rounded half up.
+    pub(super) fn stored_rounded(&self, utc: NaiveDateTime) -> Result<i64> {
+        match &self.data_type {
+            DataType::Timestamp(unit, _) => rounded(utc, *unit).ok_or_else(out_of_range),
+            _ => self.stored(utc),
+        }
+    }
+
     /// A time in UTC as this column stores it.
     pub(super) fn stored(&self, utc: NaiveDateTime) -> Result<i64> {
         let seconds = utc.and_utc().timestamp();

@@ -1,9 +1,12 @@
 //! Functions of numbers: instants from seconds, and `sign`.
 
 use super::Family;
-use super::function::{Gives, Run, Takes, collect, function};
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array, TimestampMillisecondArray};
-use datafusion::arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type};
+use super::function::{Gives, Run, Takes, collect, function, ints};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{
+    DataType, Decimal128Type, Float64Type, Int64Type, TimeUnit, TimestampNanosecondType,
+};
 use datafusion::common::{Result, exec_datafusion_err, internal_err};
 use std::sync::Arc;
 
@@ -11,7 +14,11 @@ use std::sync::Arc;
 pub(super) fn functions() -> Family {
     let from_unixtime: Run = from_unixtime;
     vec![
-        function("from_unixtime", &[Takes::Number], Gives::Timestamp, from_unixtime),
+        function("from_unixtime", &[Takes::Number], Gives::Instant, from_unixtime),
+        function("from_unixtime_nanos", &[Takes::Int], Gives::NanoInstant, |args| {
+            let nanos = ints(args, 0)?.reinterpret_cast::<TimestampNanosecondType>();
+            Ok(Arc::new(nanos.with_timezone("UTC")))
+        }),
         function("ceil", &[Takes::Number], Gives::Whole, |args| whole(args, f64::ceil, |x, one| -(-x).div_euclid(one))),
         function("floor", &[Takes::Number], Gives::Whole, |args| whole(args, f64::floor, i128::div_euclid)),
         function("truncate_whole", &[Takes::Number], Gives::Whole, |args| whole(args, f64::trunc, |x, one| x / one)),
@@ -19,25 +26,27 @@ pub(super) fn functions() -> Family {
     ]
 }
 
-/// Seconds since 1970 to a timestamp, rounded half up to the millisecond.
-///
-/// Trino gives a timestamp in the zone UTC; here it is a plain timestamp in UTC, so that a table made of it has a plain
-/// column. A decimal is never made a double on the way: its milliseconds are exact.
+/// Seconds since 1970 to a timestamp in the session's zone, UTC, rounded half up to the millisecond.
 fn from_unixtime(args: &[ArrayRef]) -> Result<ArrayRef> {
+    Ok(cast(&milliseconds(args)?, &DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())))?)
+}
+
+/// Seconds as milliseconds. A decimal is never made a double on the way: its milliseconds are exact.
+fn milliseconds(args: &[ArrayRef]) -> Result<ArrayRef> {
     let [seconds] = args else { return internal_err!("from_unixtime takes one argument") };
     let rows = seconds.len();
     let too_far = || exec_datafusion_err!("from_unixtime: the time is too far from 1970");
     match seconds.data_type() {
         DataType::Int64 => {
             let seconds = seconds.as_primitive::<Int64Type>();
-            collect::<TimestampMillisecondArray, _>(rows, |row| {
+            collect::<Int64Array, _>(rows, |row| {
                 let value = seconds.is_valid(row).then(|| seconds.value(row));
                 value.map(|value| value.checked_mul(1000).ok_or_else(too_far)).transpose()
             })
         }
         DataType::Float64 => {
             let seconds = seconds.as_primitive::<Float64Type>();
-            collect::<TimestampMillisecondArray, _>(rows, |row| {
+            collect::<Int64Array, _>(rows, |row| {
                 if seconds.is_null(row) {
                     return Ok(None);
                 }
@@ -53,7 +62,7 @@ fn from_unixtime(args: &[ArrayRef]) -> Result<ArrayRef> {
         DataType::Decimal128(_, scale) => {
             let unit = 10_i128.pow(u32::try_from(*scale).unwrap_or(0));
             let seconds = seconds.as_primitive::<Decimal128Type>();
-            collect::<TimestampMillisecondArray, _>(rows, |row| {
+            collect::<Int64Array, _>(rows, |row| {
                 if seconds.is_null(row) {
                     return Ok(None);
                 }
@@ -106,11 +115,9 @@ fn sign(args: &[ArrayRef]) -> Result<ArrayRef> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use datafusion::arrow::array::Int64Array;
 
     fn millis(seconds: ArrayRef) -> Vec<Option<i64>> {
-        let result = from_unixtime(&[seconds]).unwrap();
-        result.as_primitive::<datafusion::arrow::datatypes::TimestampMillisecondType>().iter().collect()
+        milliseconds(&[seconds]).unwrap().as_primitive::<Int64Type>().iter().collect()
     }
 
     #[test]

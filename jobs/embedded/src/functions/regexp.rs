@@ -5,10 +5,12 @@
 //! matched in a fraction of the time.
 
 use super::Family;
-use super::function::{Gives, Takes, collect, function, text_at, texts};
+use super::function::{Gives, Takes, collect, function, int_at, ints, text_at, texts, with_optional};
 use crate::dialect::patterns::ascii_classes;
-use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, StringViewArray};
-use datafusion::common::{Result, exec_datafusion_err};
+use datafusion::arrow::array::{
+    Array, ArrayRef, BooleanArray, Int64Array, ListBuilder, StringViewArray, StringViewBuilder,
+};
+use datafusion::common::{Result, exec_datafusion_err, exec_err};
 use regex::Regex;
 use regex_automata::dfa::{Automaton, StartKind, dense};
 use regex_automata::nfa::thompson::NFA;
@@ -58,10 +60,13 @@ fn states(text: &str) -> Option<dense::DFA<Vec<u32>>> {
 
 /// The functions of this family.
 pub(super) fn functions() -> Family {
-    use Takes::Text;
+    use Takes::{Int, Text};
     vec![
         function("regexp_like", &[Text, Text], Gives::Bool, regexp_like),
         function("regexp_replace", &[Text, Text, Text], Gives::Text, regexp_replace),
+        with_optional("regexp_extract_all", &[Text, Text, Int], 2, Gives::Texts, regexp_extract_all),
+        function("regexp_split", &[Text, Text], Gives::Texts, regexp_split),
+        with_optional("regexp_position", &[Text, Text, Int, Int], 2, Gives::Int, regexp_position),
         // `dialect` calls it for patterns that it does not know.
         function("ascii_classes", &[Text], Gives::Text, |args| {
             let patterns = texts(args, 0)?;
@@ -92,6 +97,72 @@ fn regexp_replace(args: &[ArrayRef]) -> Result<ArrayRef> {
         let (Some((value, replacement)), Some(pattern)) = (value, patterns.get(row)?) else { return Ok(None) };
         Ok(Some(pattern.regex.replace_all(value, replacement)))
     })
+}
+
+/// All matches of a pattern, or a group of each.
+fn regexp_extract_all(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let (values, mut patterns) = (texts(args, 0)?, Patterns::new(texts(args, 1)?));
+    let groups = args.get(2).map(|_| ints(args, 2)).transpose()?;
+    let mut lists = ListBuilder::new(StringViewBuilder::new());
+    for row in 0..values.len() {
+        let group = groups.map_or(Some(0), |groups| int_at(groups, row));
+        let (Some(value), Some(group), Some(pattern)) = (text_at(values, row), group, patterns.get(row)?) else {
+            lists.append_null();
+            continue;
+        };
+        let count = pattern.regex.captures_len() as i64 - 1;
+        let Some(group) = usize::try_from(group).ok().filter(|_| group <= count) else {
+            return exec_err!("Pattern has {count} groups. Cannot access group {group}");
+        };
+        for found in pattern.regex.captures_iter(value) {
+            lists.values().append_option(found.get(group).map(|found| found.as_str()));
+        }
+        lists.append(true);
+    }
+    Ok(Arc::new(lists.finish()))
+}
+
+/// What stands between the matches of a pattern.
+fn regexp_split(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let (values, mut patterns) = (texts(args, 0)?, Patterns::new(texts(args, 1)?));
+    let mut lists = ListBuilder::new(StringViewBuilder::new());
+    for row in 0..values.len() {
+        let (Some(value), Some(pattern)) = (text_at(values, row), patterns.get(row)?) else {
+            lists.append_null();
+            continue;
+        };
+        if pattern.regex.is_match("") {
+            return exec_err!("the embedded engine does not split by a pattern that matches nothing at all");
+        }
+        pattern.regex.split(value).for_each(|part| lists.values().append_value(part));
+        lists.append(true);
+    }
+    Ok(Arc::new(lists.finish()))
+}
+
+/// Where a match begins, counted in characters from one: the first, or that with a number, from a place on. -1: nowhere.
+fn regexp_position(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let (values, mut patterns) = (texts(args, 0)?, Patterns::new(texts(args, 1)?));
+    let count = |at: usize| args.get(at).map(|_| ints(args, at)).transpose();
+    let (starts, numbers) = (count(2)?, count(3)?);
+    collect::<Int64Array, _>(values.len(), |row| {
+        let at = |counts: Option<&Int64Array>| counts.map_or(Some(1), |counts| int_at(counts, row));
+        let (Some(value), Some(start), Some(number)) = (text_at(values, row), at(starts), at(numbers)) else {
+            return Ok(None);
+        };
+        let Some(pattern) = patterns.get(row)? else { return Ok(None) };
+        let (Some(start), Some(number)) = (positive(start), positive(number)) else {
+            return exec_err!("regexp_position counts places and matches from 1");
+        };
+        let Some((from, _)) = value.char_indices().nth(start) else { return Ok(Some(-1)) };
+        let found = pattern.regex.find_iter(&value[from..]).nth(number);
+        Ok(Some(found.map_or(-1, |found| value[..from + found.start()].chars().count() as i64 + 1)))
+    })
+}
+
+/// A count from one as a count from zero.
+fn positive(count: i64) -> Option<usize> {
+    usize::try_from(count).ok()?.checked_sub(1)
 }
 
 /// A column of patterns, which are mostly all the same.
@@ -179,6 +250,21 @@ mod tests {
             {
                 assert_eq!(with_table.is_match(text), without.is_match(text), "{pattern} of {text:?}");
             }
+        }
+    }
+
+    #[test]
+    fn matches_are_found_and_parted() {
+        for (expression, expected) in [
+            (r"regexp_extract_all('1a2b', '\d')", "[1, 2]"),
+            (r"regexp_extract_all('1a2b', '(\d)([a-z])', 2)", "[a, b]"),
+            (r"regexp_extract_all('1a2', '(\d)', 2)", "Pattern has 1 groups. Cannot access group 2"),
+            (r"regexp_split('1a 2b', '\s*[a-z]\s*')", "[1, 2, ]"),
+            (r"regexp_position('abc1', '\d')", "4"),
+            (r"regexp_position('é1é1', '\d', 3)", "4"),
+            (r"regexp_position('abc', '\d')", "-1"),
+        ] {
+            assert_eq!(answer(&format!("SELECT {expression}")), expected, "{expression}");
         }
     }
 

@@ -3,7 +3,7 @@
 use super::Family;
 use super::calendar::add_months;
 use super::function::{ints, typed};
-use super::moment::{Moments, out_of_range};
+use super::moment::{Moments, out_of_range, per_second};
 use super::type_names::trino_name;
 use chrono::TimeDelta;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, ListArray};
@@ -29,6 +29,12 @@ fn types(args: &[DataType]) -> Result<(Vec<DataType>, DataType)> {
         [DataType::Date32, DataType::Date32] => args.to_vec(),
         [from @ (DataType::Date32 | DataType::Timestamp(..)), to, DataType::Interval(_)] if from == to => {
             vec![from.clone(), to.clone(), interval]
+        }
+        [DataType::Timestamp(from, zone), DataType::Timestamp(to, other), DataType::Interval(_)] if zone == other => {
+            // The finer of the two: a literal has as many digits as are written.
+            let unit = if per_second(*from) > per_second(*to) { *from } else { *to };
+            let moment = DataType::Timestamp(unit, zone.clone());
+            vec![moment.clone(), moment, interval]
         }
         _ => {
             let given: Vec<String> = args.iter().map(trino_name).collect();

@@ -2,7 +2,7 @@
 
 use super::Family;
 use super::function::{Gives, Takes, collect, function, int_at, ints, text_at, texts, with_optional};
-use datafusion::arrow::array::{Array, ArrayRef, ListBuilder, StringViewArray, StringViewBuilder};
+use datafusion::arrow::array::{Array, ArrayRef, Int64Array, ListBuilder, StringViewArray, StringViewBuilder};
 use datafusion::common::{Result, exec_err};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ pub(super) fn functions() -> Family {
     vec![
         with_optional("split", &[Text, Text, Int], 2, Gives::Texts, split),
         function("replace", &[Text, Text, Text], Gives::Text, replace),
+        function("strpos_instance", &[Text, Text, Int], Gives::Int, strpos_instance),
         function("lpad", &[Text, Int, Text], Gives::Text, |args| padded(args, true)),
         function("rpad", &[Text, Int, Text], Gives::Text, |args| padded(args, false)),
         function("upper", &[Text], Gives::Text, |args| mapped(args, upper)),
@@ -50,6 +51,28 @@ fn replace(args: &[ArrayRef]) -> Result<ArrayRef> {
             return Ok(None);
         };
         Ok(Some(if text.contains(from) { Cow::Owned(text.replace(from, to)) } else { Cow::Borrowed(text) }))
+    })
+}
+
+/// The place of an occurrence, counted in characters from one; a number below zero counts from the end. 0: there is none.
+fn strpos_instance(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let (text, part, number) = (texts(args, 0)?, texts(args, 1)?, ints(args, 2)?);
+    collect::<Int64Array, _>(text.len(), |row| {
+        let (Some(text), Some(part), Some(number)) = (text_at(text, row), text_at(part, row), int_at(number, row))
+        else {
+            return Ok(None);
+        };
+        if number == 0 {
+            return exec_err!("'instance' must be a positive or negative number.");
+        }
+        if part.is_empty() {
+            return Ok(Some(1));
+        }
+        // Occurrences may overlap.
+        let mut places = text.char_indices().map(|(at, _)| at).filter(|at| text[*at..].starts_with(part));
+        let skipped = usize::try_from(number.unsigned_abs() - 1).unwrap_or(usize::MAX);
+        let found = if number > 0 { places.nth(skipped) } else { places.nth_back(skipped) };
+        Ok(Some(found.map_or(0, |at| text[..at].chars().count() as i64 + 1)))
     })
 }
 
@@ -138,6 +161,14 @@ mod tests {
         assert_eq!(answer("SELECT split_part('a/b', '/', 2)"), "b");
         assert_eq!(answer("SELECT split_part('a/b', '/', 3) IS NULL"), "true");
         assert_eq!(answer("SELECT split_part('a', '/', 0)"), "split_part: the index must be greater than zero");
+    }
+
+    #[test]
+    fn an_occurrence_is_found_from_either_end() {
+        for (number, expected) in [(1, "2"), (2, "4"), (3, "0"), (-1, "4"), (-2, "2")] {
+            assert_eq!(answer(&format!("SELECT strpos('é.b.c', '.', {number})")), expected);
+        }
+        assert_eq!(answer("SELECT strpos('a', 'a', 0)"), "'instance' must be a positive or negative number.");
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use super::Family;
 use super::function::{Gives, Takes, function};
 use datafusion::arrow::array::{ArrayRef, StringViewArray};
-use datafusion::arrow::datatypes::{DataType, TimeUnit};
-use datafusion::common::Result;
+use datafusion::arrow::datatypes::{DataType, FieldRef, TimeUnit};
+use datafusion::common::{Result, internal_err, not_impl_err};
 use std::sync::Arc;
 
 /// The functions of this family.
@@ -13,9 +13,29 @@ pub(super) fn functions() -> Family {
 }
 
 fn type_of(args: &[ArrayRef]) -> Result<ArrayRef> {
-    let name = args.first().map(|array| trino_name(array.data_type()));
-    let rows = args.first().map_or(0, |array| array.len());
-    Ok(Arc::new(std::iter::repeat_n(name, rows).collect::<StringViewArray>()))
+    let [values] = args else { return internal_err!("typeof takes one argument") };
+    if !is_known(values.data_type()) {
+        return not_impl_err!(
+            "typeof of {}: the embedded engine does not keep the length of a varchar, the digits of a time and the kind of an interval",
+            trino_name(values.data_type())
+        );
+    }
+    let name = Some(trino_name(values.data_type()));
+    Ok(Arc::new(std::iter::repeat_n(name, values.len()).collect::<StringViewArray>()))
+}
+
+/// Whether a type says all that Trino's name of it does.
+fn is_known(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Dictionary(..) => false,
+        DataType::Time32(_) | DataType::Time64(_) | DataType::Interval(_) | DataType::Duration(_) => false,
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            is_known(item.data_type())
+        }
+        DataType::Map(entries, _) => is_known(entries.data_type()),
+        DataType::Struct(fields) => fields.iter().all(|field| is_known(field.data_type())),
+        _ => true,
+    }
 }
 
 /// What Trino calls a type.
@@ -49,8 +69,12 @@ pub(crate) fn trino_name(data_type: &DataType) -> String {
             format!("array({})", trino_name(item.data_type()))
         }
         DataType::Struct(fields) => {
-            let fields: Vec<_> = fields.iter().map(|f| format!("{} {}", f.name(), trino_name(f.data_type()))).collect();
-            format!("row({})", fields.join(", "))
+            let field = |(at, field): (usize, &FieldRef)| {
+                let name = trino_name(field.data_type());
+                // As `ROW(…)` names what has no name.
+                if *field.name() == format!("field{at}") { name } else { format!("{} {name}", field.name()) }
+            };
+            format!("row({})", fields.iter().enumerate().map(field).collect::<Vec<_>>().join(", "))
         }
         DataType::Map(entries, _) => match entries.data_type() {
             DataType::Struct(pair) if pair.len() == 2 => {
@@ -71,8 +95,14 @@ mod tests {
     fn types_have_trino_names() {
         assert_eq!(answer("SELECT typeof(CAST(1 AS integer))"), "integer");
         assert_eq!(answer("SELECT typeof(1.50)"), "decimal(3,2)");
-        assert_eq!(answer("SELECT typeof(TIMESTAMP '2024-01-01 00:00:00')"), "timestamp(3)");
-        assert_eq!(answer("SELECT typeof(ARRAY['a'])"), "array(varchar)");
+        assert_eq!(answer("SELECT typeof(TIMESTAMP '2024-01-01 00:00:00')"), "timestamp(0)");
+        assert_eq!(answer("SELECT typeof(TIMESTAMP '2024-01-01 00:00:00.000000')"), "timestamp(6)");
+        assert_eq!(
+            answer("SELECT typeof('abc') || ', ' || typeof(INTERVAL '1' DAY)"),
+            "varchar(3), interval day to second"
+        );
+        assert_eq!(answer("SELECT typeof((1, 2.5))"), "row(integer, decimal(2,1))");
+        assert!(answer("SELECT typeof(ARRAY['a'])").contains("does not keep the length of a varchar"));
         assert_eq!(answer("SELECT typeof(now())"), "timestamp(3) with time zone");
     }
 }

@@ -34,6 +34,9 @@ fn tables(cursor: &mut Cursor<'_>) -> Result<Parsed> {
     let named = cursor.eat(&["IN"]) || cursor.eat(&["FROM"]);
     let database = named.then(|| cursor.database()).transpose()?;
     let pattern = if cursor.eat(&["LIKE"]) { Some(cursor.text("a pattern")?) } else { cursor.text("a pattern").ok() };
+    if pattern.as_ref().is_some_and(|pattern| pattern.contains('%')) {
+        return Err(anyhow!("SHOW TABLES takes no `%` in Athena, which takes it for a letter: write `*`"));
+    }
     Ok(Parsed::ShowTables { database, pattern })
 }
 

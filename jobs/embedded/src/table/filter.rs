@@ -17,6 +17,8 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use meterlake_core::catalog::{Partition, PartitionFilter};
 
+use crate::guards::guarded;
+
 /// Whether a filter speaks of these columns only, so that it is settled when partitions and objects are chosen.
 pub(super) fn is_settled_by(filter: &Expr, beside: &Schema) -> bool {
     let columns = filter.column_refs();
@@ -118,6 +120,7 @@ pub(super) fn passing(state: &dyn Session, filters: &[Expr], values: &RecordBatc
         return Ok(vec![true; values.num_rows()]);
     };
     let filter = state.create_physical_expr(filter, &DFSchema::try_from(values.schema())?)?;
+    let filter = guarded(&filter, &values.schema())?.unwrap_or(filter);
     let passing = filter.evaluate(values)?.into_array(values.num_rows())?;
     let passing = as_boolean_array(&passing)?;
     Ok((0..passing.len()).map(|row| is_true(passing, row)).collect())

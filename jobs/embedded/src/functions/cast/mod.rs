@@ -4,16 +4,21 @@
 mod parse;
 pub(super) mod print;
 
-use super::function::is_text;
+use super::function::{collect, int_at, ints, is_text, text_at, typed};
+use super::maps::{entry_types, map_array};
 use super::moment::{Moments, out_of_range, per_second};
 use super::type_names::trino_name;
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, ListArray};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, Int64Array, ListArray, MapArray, StringViewArray, StructArray,
+};
 use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer};
 use datafusion::arrow::compute::{CastOptions, cast, cast_with_options};
-use datafusion::arrow::datatypes::{DataType, Field, Float64Type, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, Field, Fields, Float64Type, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{DFSchema, Result, ScalarValue, exec_datafusion_err, internal_err, plan_err};
+use datafusion::common::{
+    DFSchema, Result, ScalarValue, exec_datafusion_err, exec_err, internal_err, not_impl_err, plan_err,
+};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::{
@@ -43,15 +48,17 @@ impl FunctionRewrite for TrinoCasts {
         let to = field.data_type().clone();
         // An expression whose type is not known yet is left to DataFusion.
         let Ok(from) = inner.get_type(schema) else { return Ok(Transformed::no(expr)) };
-        if matches!(from, DataType::Interval(_) | DataType::Duration(_)) && is_text(&to) {
-            return plan_err!("the embedded engine cannot cast an interval to varchar: write date_diff");
-        }
         let is_binary = matches!(from, DataType::Binary | DataType::LargeBinary | DataType::BinaryView);
         if is_binary && is_text(&to) {
             return plan_err!("Cannot cast varbinary to varchar: write from_utf8(x)");
         }
         // Where an item of an array cannot be cast, the whole array is NULL.
         let is_list_tried = lenient && matches!((&from, &to), (DataType::List(_), DataType::List(_)));
+        if let (DataType::Struct(given), DataType::Struct(wanted)) = (&from, &to)
+            && given.len() != wanted.len()
+        {
+            return plan_err!("Cannot cast {} to {}", trino_name(&from), trino_name(&to));
+        }
         if !is_list_tried && !differs(&from, &to) {
             return Ok(Transformed::no(expr));
         }
@@ -94,13 +101,17 @@ fn differs(from: &DataType, to: &DataType) -> bool {
                     DataType::Decimal128(..) | DataType::Boolean | DataType::Date32 | DataType::Timestamp(..)
                 )
         }
-        (from, to) if is_text(to) => from.is_floating() || matches!(from, DataType::Timestamp(..)),
+        (from, to) if is_text(to) => {
+            from.is_floating() || matches!(from, DataType::Timestamp(..) | DataType::Interval(_))
+        }
         (from, to) if to.is_integer() => from.is_floating() || matches!(from, DataType::Decimal128(..)),
         (DataType::Timestamp(from, from_zone), DataType::Timestamp(to, to_zone)) => {
             (from_zone.is_some() && to_zone.is_none()) || per_second(*from) > per_second(*to)
         }
         (DataType::Timestamp(_, zone), DataType::Date32) => zone.is_some(),
         (DataType::List(from), DataType::List(to)) => differs(from.data_type(), to.data_type()),
+        // Fields of rows meet by position here, and by name in DataFusion.
+        (DataType::Struct(_), DataType::Struct(_)) | (DataType::Map(..), DataType::Map(..)) => from != to,
         _ => false,
     }
 }
@@ -140,8 +151,10 @@ impl ScalarUDFImpl for TrinoCast {
 }
 
 /// Values as those of another type; with `lenient`, NULL for a value that is none.
-fn cast_as(values: &ArrayRef, to: &DataType, lenient: bool) -> Result<ArrayRef> {
+pub(super) fn cast_as(values: &ArrayRef, to: &DataType, lenient: bool) -> Result<ArrayRef> {
     match (values.data_type(), to) {
+        (DataType::Struct(_), DataType::Struct(fields)) => row_as(values.as_struct(), fields, lenient),
+        (DataType::Map(..), DataType::Map(..)) => map_as(values.as_map(), to, lenient),
         (DataType::List(_), DataType::List(item)) => lists_as(values.as_list(), item.data_type(), lenient),
         (from, to) if !differs(from, to) => {
             let options = CastOptions { safe: lenient, ..CastOptions::default() };
@@ -187,6 +200,87 @@ fn lists_as(lists: &ListArray, to: &DataType, lenient: bool) -> Result<ArrayRef>
     Ok(Arc::new(ListArray::try_new(Arc::new(Field::new_list_field(to.clone(), true)), offsets, cast, nulls)?))
 }
 
+/// `CAST(x AS varchar(n))`. `dialect` makes `cast_to_length(x, n)` of it.
+pub(super) fn functions() -> super::Family {
+    vec![
+        typed("cast_to_length", length_types, |args| to_length(args, false)),
+        typed("try_cast_to_length", length_types, |args| to_length(args, true)),
+        // A type that DataFusion's SQL has no word for, as a NULL of it.
+        typed("cast_like", like_types, |args| like(args, false)),
+        typed("try_cast_like", like_types, |args| like(args, true)),
+    ]
+}
+
+fn like_types(args: &[DataType]) -> Result<(Vec<DataType>, DataType)> {
+    match args {
+        [DataType::Null, to] => Ok((args.to_vec(), to.clone())),
+        [DataType::Map(..), to @ DataType::Map(..)] => Ok((args.to_vec(), to.clone())),
+        [from, to] => plan_err!("Cannot cast {} to {}", trino_name(from), trino_name(to)),
+        _ => internal_err!("a cast takes a value and a type"),
+    }
+}
+
+fn like(args: &[ArrayRef], lenient: bool) -> Result<ArrayRef> {
+    let [values, to] = args else { return internal_err!("a cast takes a value and a type") };
+    cast_as(values, to.data_type(), lenient)
+}
+
+fn length_types(args: &[DataType]) -> Result<(Vec<DataType>, DataType)> {
+    let [value, _] = args else { return internal_err!("a cast takes a value and a length") };
+    if is_text(value) || value.is_null() {
+        return Ok((vec![DataType::Utf8View, DataType::Int64], DataType::Utf8View));
+    }
+    let is_printed =
+        value.is_numeric() || matches!(value, DataType::Boolean | DataType::Date32 | DataType::Timestamp(..));
+    if !is_printed {
+        return plan_err!("Cannot cast {} to varchar", trino_name(value));
+    }
+    Ok((vec![value.clone(), DataType::Int64], DataType::Utf8View))
+}
+
+/// A text is cut off; any other value has to have room.
+fn to_length(args: &[ArrayRef], lenient: bool) -> Result<ArrayRef> {
+    let [value, _] = args else { return internal_err!("a cast takes a value and a length") };
+    let (texts, lengths) = (print::texts(value)?, ints(args, 1)?);
+    let is_cut = is_text(value.data_type());
+    collect::<StringViewArray, _>(texts.len(), |row| {
+        let (Some(text), Some(length)) = (text_at(&texts, row), int_at(lengths, row)) else { return Ok(None) };
+        let length = usize::try_from(length).unwrap_or_default();
+        match text.char_indices().nth(length) {
+            None => Ok(Some(text)),
+            Some((end, _)) if is_cut => Ok(Some(&text[..end])),
+            Some(_) if lenient => Ok(None),
+            Some(_) => exec_err!("Value {text} cannot be represented as varchar({length})"),
+        }
+    })
+}
+
+/// Rows with their fields cast by position. With `lenient`, a row of which a field cannot be cast is NULL.
+fn row_as(rows: &StructArray, fields: &Fields, lenient: bool) -> Result<ArrayRef> {
+    let columns = rows.columns().iter().zip(fields).map(|(column, field)| cast_as(column, field.data_type(), lenient));
+    let columns = columns.collect::<Result<Vec<_>>>()?;
+    let is_lost =
+        |row: usize| columns.iter().zip(rows.columns()).any(|(to, from)| to.is_null(row) && from.is_valid(row));
+    let nulls = if lenient {
+        Some((0..rows.len()).map(|row| rows.is_valid(row) && !is_lost(row)).collect())
+    } else {
+        rows.nulls().cloned()
+    };
+    Ok(Arc::new(StructArray::try_new(fields.clone(), columns, nulls)?))
+}
+
+/// Maps with their keys and values cast.
+fn map_as(maps: &MapArray, to: &DataType, lenient: bool) -> Result<ArrayRef> {
+    if lenient {
+        return not_impl_err!("try_cast of maps: cast the values of a map with transform_values");
+    }
+    let (key, value) = entry_types(to)?;
+    let (first, last) = (maps.value_offsets()[0] as usize, maps.value_offsets()[maps.len()] as usize);
+    let part = |array: &ArrayRef, to: &DataType| cast_as(&array.slice(first, last - first), to, false);
+    let lengths = maps.offsets().lengths().collect();
+    map_array(part(maps.keys(), key)?, part(maps.values(), value)?, lengths, maps.nulls().cloned())
+}
+
 /// A number as an integer, half away from zero, where DataFusion cuts off.
 fn rounded(values: &ArrayRef, to: &DataType, lenient: bool) -> Result<ArrayRef> {
     let whole = match values.data_type() {
@@ -223,10 +317,43 @@ mod tests {
     #[test]
     fn text_that_is_not_an_integer_is_refused() {
         assert_eq!(answer("SELECT CAST('+12' AS bigint)"), "12");
-        for text in ["1.0", "1e3", " 12", "12 ", "", "-", "9223372036854775808", "١"] {
+        for text in ["1.0", "1e3", "", "-", "9223372036854775808", "½x"] {
             assert_eq!(answer(&format!("SELECT TRY_CAST('{text}' AS bigint) IS NULL")), "true", "{text}");
         }
         assert_eq!(answer("SELECT CAST('abc' AS bigint)"), "Cannot cast 'abc' to BIGINT");
+    }
+
+    #[test]
+    fn text_that_versions_read_differently_is_refused() {
+        for (cast, why) in [
+            ("try_cast(' 12' AS bigint)", "write trim(x)"),
+            ("try_cast('١' AS integer)", "digits 0 to 9"),
+            ("try_cast('0x1p3' AS double)", "no hexadecimal number"),
+            ("try_cast('2023-01-31 06:22:15 Asia/Seoul' AS timestamp)", "a zone is written"),
+        ] {
+            let error = answer(&format!("SELECT {cast}"));
+            assert!(error.starts_with("the embedded engine cannot cast '") && error.contains(why), "{cast}: {error}");
+        }
+    }
+
+    #[test]
+    fn rows_and_maps_are_cast_part_by_part() {
+        assert_eq!(answer("SELECT CAST(ROW(1, 'a') AS ROW(x bigint, y varchar)).y"), "a");
+        assert_eq!(answer("SELECT CAST(ROW('1', '2.5') AS ROW(y integer, x double))"), "{y: 1, x: 2.5}");
+        assert_eq!(answer("SELECT CAST(ARRAY[ROW('1')] AS array(ROW(n integer)))"), "[{n: 1}]");
+        assert_eq!(answer("SELECT try_cast(ROW('x', 1) AS ROW(n integer, m integer)) IS NULL"), "true");
+        assert_eq!(answer("SELECT CAST(MAP(ARRAY['1'], ARRAY['2']) AS map(integer, bigint))"), "{1: 2}");
+        assert!(
+            answer("SELECT CAST(ROW(1) AS ROW(x bigint, y bigint))").starts_with("Cannot cast row(integer) to row")
+        );
+    }
+
+    #[test]
+    fn a_text_is_cut_off_and_no_other_value_is() {
+        assert_eq!(answer("SELECT CAST('abcd' AS varchar(3))"), "abc");
+        assert_eq!(answer("SELECT CAST(123 AS varchar(3))"), "123");
+        assert_eq!(answer("SELECT CAST(1234 AS varchar(3))"), "Value 1234 cannot be represented as varchar(3)");
+        assert_eq!(answer("SELECT try_cast(1234 AS varchar(3)) IS NULL"), "true");
     }
 
     #[test]

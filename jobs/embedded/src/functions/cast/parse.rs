@@ -16,7 +16,13 @@ use std::sync::Arc;
 
 /// Texts as values of a type; with `lenient`, NULL for a text that is none.
 pub(super) fn texts_as(texts: &StringViewArray, to: &DataType, lenient: bool) -> Result<ArrayRef> {
-    let target = Target { texts, to, lenient };
+    let refuses: fn(&str) -> Option<&'static str> = match to {
+        integer if integer.is_integer() => refused_integer,
+        DataType::Float32 | DataType::Float64 => refused_double,
+        DataType::Timestamp(_, None) => refused_timestamp,
+        _ => |_| None,
+    };
+    let target = Target { texts, to, lenient, refuses };
     match to {
         DataType::Int8 => target.parsed::<Int8Array, i8>(plain),
         DataType::Int16 => target.parsed::<Int16Array, i16>(plain),
@@ -37,8 +43,8 @@ pub(super) fn texts_as(texts: &StringViewArray, to: &DataType, lenient: bool) ->
                 let (local, written) = timestamp(text.trim())?;
                 match (zone, written) {
                     (None, None) => rounded(local, *unit),
-                    // A zone that is written has no place in a plain timestamp.
-                    (None, Some(_)) => None,
+                    // Trino passes over an offset that is written.
+                    (None, Some(written)) => rounded(local, *unit).filter(|_| is_offset(written)),
                     (Some(session), written) => {
                         let zone: Tz = written.unwrap_or(session).parse().ok()?;
                         rounded(zone.from_local_datetime(&local).earliest()?.naive_utc(), *unit)
@@ -55,6 +61,8 @@ struct Target<'a> {
     texts: &'a StringViewArray,
     to: &'a DataType,
     lenient: bool,
+    /// Why the embedded engine does not tell whether a text is a value, as far as it does not.
+    refuses: fn(&str) -> Option<&'static str>,
 }
 
 impl Target<'_> {
@@ -63,13 +71,46 @@ impl Target<'_> {
         A: Array + FromIterator<Option<T>> + 'static,
     {
         let values = self.texts.iter().map(|text| match text.map(|text| (text, parse(text))) {
-            Some((text, None)) if !self.lenient => {
-                exec_err!("Cannot cast '{text}' to {}", trino_name(self.to).to_uppercase())
-            }
+            Some((text, None)) => match (self.refuses)(text) {
+                Some(why) => exec_err!("the embedded engine cannot cast '{text}' to {}: {why}", trino_name(self.to)),
+                None if self.lenient => Ok(None),
+                None => exec_err!("Cannot cast '{text}' to {}", trino_name(self.to).to_uppercase()),
+            },
             parsed => Ok(parsed.and_then(|(_, value)| value)),
         });
         Ok(Arc::new(values.collect::<Result<A>>()?))
     }
+}
+
+/// Java's digits, and blanks, which Trino takes off since 2024 and Athena perhaps not yet.
+fn refused_integer(text: &str) -> Option<&'static str> {
+    let bare = text.trim();
+    let digits = bare.strip_prefix(['+', '-']).unwrap_or(bare);
+    if digits.is_empty() || !digits.chars().all(char::is_numeric) {
+        return None;
+    }
+    if digits.bytes().any(|byte| !byte.is_ascii_digit()) {
+        return Some("it reads the digits 0 to 9 alone");
+    }
+    (bare.len() < text.len())
+        .then_some("whether blanks around a number matter depends on Athena's version: write trim(x)")
+}
+
+fn refused_double(text: &str) -> Option<&'static str> {
+    let lower = text.trim().to_ascii_lowercase();
+    let is_hexadecimal = lower.trim_start_matches(['+', '-']).starts_with("0x") && lower.contains('p');
+    is_hexadecimal.then_some("it reads no hexadecimal number")
+}
+
+fn refused_timestamp(text: &str) -> Option<&'static str> {
+    let (_, zone) = timestamp(text.trim())?;
+    zone.filter(|zone| !is_offset(zone))
+        .map(|_| "a zone is written: cast to timestamp with time zone first, or cut it off")
+}
+
+/// `+09:00`
+fn is_offset(zone: &str) -> bool {
+    zone.strip_prefix(['+', '-']).is_some_and(|clock| clock.len() == 5 && parse_time(clock).is_some())
 }
 
 /// Digits with a sign: neither spaces, nor a fraction, nor an exponent.

@@ -1,9 +1,12 @@
 //! Values as Trino writes them.
 
+use super::super::intervals::interval_text;
 use super::super::moment::Moments;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringViewArray};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Float32Type, Float64Type, TimeUnit};
+use datafusion::arrow::datatypes::{
+    DataType, Float32Type, Float64Type, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
+};
 use datafusion::common::Result;
 
 /// A column as `CAST(x AS varchar)` writes it.
@@ -20,6 +23,10 @@ pub(crate) fn texts(values: &ArrayRef) -> Result<StringViewArray> {
             let moments = Moments::new(values)?;
             let text = |row| Ok(moments.local(row)?.map(|time| format!("{}{zone}", time.format(pattern))));
             (0..moments.len()).map(text).collect()
+        }
+        DataType::Interval(IntervalUnit::MonthDayNano) => {
+            let intervals = values.as_primitive::<IntervalMonthDayNanoType>();
+            Ok(intervals.iter().map(|interval| interval.map(interval_text)).collect())
         }
         DataType::Float64 => {
             let numbers = values.as_primitive::<Float64Type>();
