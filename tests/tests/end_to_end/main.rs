@@ -5,6 +5,7 @@
 
 mod adjustments;
 mod again;
+mod asleep;
 mod at_once;
 mod bad_input;
 mod beginning;
