@@ -13,10 +13,12 @@ use serde_json::Value;
 
 use crate::catalog::Partition;
 use crate::generation::{Fingerprint, Generation};
+use crate::kinds::Kind;
 use crate::lake::Lake;
 use crate::location::Location;
 use crate::period::Hour;
 use crate::publications::Head;
+use crate::publish::Publication;
 use crate::store::{Object, visible_objects};
 
 /// The object in each generation that lists its inputs. The name hides it from query engines.
@@ -28,11 +30,21 @@ pub const BEFORE: &str = "before";
 const NONE: &str = "none";
 /// The note that stands for the raw objects which it was made from.
 pub const OBJECTS: &str = "objects";
+/// The note that stands for the raw objects of the hour before, which tell what is a copy.
+pub const OBJECTS_BEFORE: &str = "objects_before";
 
 /// What the note [`BEFORE`] says.
 #[must_use]
 pub fn before(generation: Option<&Generation>) -> String {
     generation.map_or_else(|| NONE.to_owned(), ToString::to_string)
+}
+
+/// What the note [`OBJECTS_BEFORE`] says of what the hour before publishes. Its calls and copies together are the records of its
+/// objects, whatever the hour before that one publishes.
+#[must_use]
+pub fn objects_before(published: Option<&Publication>) -> String {
+    let with_records = published.filter(|one| one.number(Kind::Call.note()) + one.number(Kind::Copy.note()) > 0);
+    with_records.and_then(|one| one.notes.get(OBJECTS).cloned()).unwrap_or_else(|| NONE.to_owned())
 }
 
 /// What the note [`OBJECTS`] says.

@@ -1,7 +1,7 @@
 //! What `merge` notes with a partition, and the report that it gives back.
 
 use meterlake_core::catalog::Parameters;
-use meterlake_core::chain::{BEFORE, OBJECTS};
+use meterlake_core::chain::{BEFORE, OBJECTS, OBJECTS_BEFORE};
 use meterlake_core::clock::Clock;
 use meterlake_core::engine::Scan;
 use meterlake_core::generation::Generation;
@@ -56,6 +56,7 @@ pub(crate) fn publication(
         number("source_bytes", inputs.bytes()),
         (BEFORE.to_owned(), inputs.before()),
         (OBJECTS.to_owned(), inputs.own_objects()),
+        (OBJECTS_BEFORE.to_owned(), inputs.prior_objects.clone()),
         (OWN_FINGERPRINT.to_owned(), inputs.own_fingerprint(sql)),
         (SQL_CHECKSUM.to_owned(), sql.checksum()),
         (KEY_SUMS.to_owned(), kinds.sums.clone()),
@@ -76,8 +77,24 @@ pub(crate) fn renewed(publication: &Publication, sql: &SqlFile, inputs: &Inputs)
     if is_by(publication, sql) {
         renewed.fingerprint = inputs.fingerprint(sql);
     }
-    renewed.notes.extend([(BEFORE.to_owned(), inputs.before()), (OBJECTS.to_owned(), inputs.own_objects())]);
+    renewed.notes.extend([
+        (BEFORE.to_owned(), inputs.before()),
+        (OBJECTS.to_owned(), inputs.own_objects()),
+        (OBJECTS_BEFORE.to_owned(), inputs.prior_objects.clone()),
+    ]);
     renewed
+}
+
+/// The same generation, linked to what the hour before publishes now, which has the same records as what it was made from. `None`:
+/// it is linked, or they are others.
+pub(crate) fn relinked(publication: &Publication, inputs: &Inputs) -> Option<Publication> {
+    let is_linked = publication.notes.get(BEFORE) == Some(&inputs.before());
+    if is_linked || publication.notes.get(OBJECTS_BEFORE) != Some(&inputs.prior_objects) {
+        return None;
+    }
+    let mut relinked = publication.clone();
+    relinked.notes.insert(BEFORE.to_owned(), inputs.before());
+    Some(relinked)
 }
 
 fn is_by(publication: &Publication, sql: &SqlFile) -> bool {

@@ -13,6 +13,8 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use serde_json::Value;
 
+use super::life::HOURS;
+
 /// More than a life has of what is no call.
 const ACCEPTED: &str = "malformed=100000,copies=100000,late=100000";
 
@@ -42,7 +44,7 @@ impl Errand {
     pub(super) fn drawn(chance: &mut StdRng, times: Times) -> Self {
         let Times { first, is_begun, .. } = times;
         let month = first.day().month();
-        let some_hour = |chance: &mut StdRng| first.offset(chance.random_range(-2..26));
+        let some_hour = |chance: &mut StdRng| first.offset(chance.random_range(-2..HOURS));
         match chance.random_range(0..24) {
             0..9 => Self::Merge(MergeArgs { lookback: lookback(chance, times), ..MergeArgs::default() }),
             9..12 => Self::Merge(merge_one(some_hour(chance))),
@@ -85,11 +87,11 @@ fn lookback(chance: &mut StdRng, times: Times) -> Option<u32> {
     match chance.random_range(0..6) {
         0 => Some(0),
         1 => Some(chance.random_range(1..6)),
-        2 => Some(26),
+        2 if times.is_far => Some(26),
         3 if times.is_far => Some(960),
         // After an outage, such a run goes back as far as 40 days.
         _ if times.is_far => None,
-        _ => Some(chance.random_range(6..30)),
+        _ => Some(chance.random_range(1..9)),
     }
 }
 

@@ -19,10 +19,10 @@ use super::{Fate, Home, Process};
 use crate::calls::{call, lines, with};
 
 /// When the first file arrives.
-const BEGIN: &str = "2023-01-31T00:10:00Z";
-/// How long the first day is, on which something happens all the time.
-const HOURS: i64 = 26;
-/// How long after the first day the last file arrives at most.
+const BEGIN: &str = "2023-01-31T13:10:00Z";
+/// For how many hours something happens all the time: past the end of the day and of the month.
+pub(super) const HOURS: i32 = 15;
+/// How long after the first hour the last file arrives at most.
 const DAYS: i64 = 60;
 
 /// What kind of life it is.
@@ -141,7 +141,7 @@ impl<H: Home> Life<'_, H> {
     }
 
     async fn first_day(&mut self) {
-        while self.clock.now() < begin() + TimeDelta::hours(HOURS) {
+        while self.clock.now() < begin() + TimeDelta::hours(HOURS.into()) {
             self.step(false).await;
             let minutes = self.chance.random_range(5..170);
             self.pass(TimeDelta::minutes(minutes));
@@ -238,8 +238,8 @@ impl<H: Home> Life<'_, H> {
         let first = self.first();
         let now = Hour::containing(self.clock.now());
         let hour = match self.chance.random_range(0..3) {
-            0 | 1 if is_later => first.offset(self.chance.random_range(0..26)),
-            0 => now.offset(-self.chance.random_range(0..26)).max(first),
+            0 | 1 if is_later => first.offset(self.chance.random_range(0..HOURS)),
+            0 => now.offset(-self.chance.random_range(0..HOURS)).max(first),
             _ => now,
         };
         // Before the first hour of the life nothing is expected.

@@ -109,7 +109,8 @@ impl World {
         let number: u32 = from.rsplit('-').next().and_then(|number| number.parse().ok()).expect("a number");
         let to = format!("s3://model/lake-{}", number + 1);
         state.root = to.parse().expect("a location");
-        let moved = |path: &str| path.strip_prefix(&from).map(|rest| format!("{to}{rest}")).expect("a path in the lake");
+        let moved =
+            |path: &str| path.strip_prefix(&from).map(|rest| format!("{to}{rest}")).expect("a path in the lake");
         let location = |location: &Location| moved(location.as_str()).parse::<Location>().expect("a location");
         let objects = std::mem::take(&mut state.objects);
         state.objects = objects.into_iter().map(|(path, content)| (moved(&path), content)).collect();

@@ -40,8 +40,7 @@ struct Begun {
 impl Begun {
     async fn new() -> Self {
         let memory = Memory::new();
-        let begun =
-            Self { world: memory.world(), memory, clock: Clock::at("2023-01-31T13:10:00Z".parse().unwrap()) };
+        let begun = Self { world: memory.world(), memory, clock: Clock::at("2023-01-31T13:10:00Z".parse().unwrap()) };
         let lake = begun.lake();
         begun.put("a").await;
         run::<MergeJob>(&lake, &merge_it()).await.unwrap();
@@ -74,7 +73,8 @@ impl Begun {
         run::<MergeJob>(&lake, &MergeArgs { force: true, ..merge_it() }).await.unwrap();
         for _ in 1..PUBLICATIONS {
             let head = self.head().await;
-            let again = publications::append(&lake, &lake.layout.merged, the_hour(), head.number, head.partition.as_ref());
+            let again =
+                publications::append(&lake, &lake.layout.merged, the_hour(), head.number, head.partition.as_ref());
             assert!(again.await.unwrap().is_some());
         }
         self.clock.move_to(self.clock.now() + TimeDelta::hours(2));

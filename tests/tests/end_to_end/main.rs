@@ -9,6 +9,7 @@ mod asleep;
 mod at_once;
 mod bad_input;
 mod beginning;
+mod closed;
 mod command_line;
 mod copies;
 mod crash;

@@ -1,5 +1,5 @@
 //! Lives of a lake, thousands of them in memory and some with the real engine: whatever arrives and whatever dies, every line is
-//! a call once, a copy by the one rule, or malformed.
+//! a call once, a copy by the one rule, or malformed, or lies in a file that a job names and fails for.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -26,7 +26,7 @@ use rand::rngs::StdRng;
 use rust_decimal::Decimal;
 use serde_json::Value;
 
-/// How many lives are played; more by `METERLAKE_LIVES=2000 cargo test --release --test end_to_end model::`.
+/// How many lives are played; more by `METERLAKE_LIVES=2000 cargo test --release --test end_to_end model::every_line`.
 fn lives(usual: u64) -> u64 {
     std::env::var("METERLAKE_LIVES").ok().and_then(|lives| lives.parse().ok()).unwrap_or(usual)
 }
@@ -91,7 +91,7 @@ impl Home for InAFolder {
 #[test]
 fn every_line_is_what_the_rule_says_on_the_real_engine() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    for seed in 0..lives(60).div_ceil(10) {
+    for seed in 0..lives(150).div_ceil(50) {
         runtime.block_on(async { live(&mut InAFolder(TestLake::with_plans(PLANS).await), seed).await });
     }
 }
