@@ -17,10 +17,19 @@ use crate::lake::Lake;
 use crate::location::Location;
 use crate::period::Hour;
 use crate::publications::Head;
+use crate::publish::Publication;
 use crate::store::{Object, visible_objects};
 
 /// The object in each generation that lists its inputs. The name hides it from query engines.
 pub const MANIFEST: &str = "_inputs.json";
+
+/// The hash of the raw objects of the hour before, by what that publishes: they tell what is a copy. Its calls and copies together
+/// are the records of its objects, whatever the hour before that one publishes. `None`: it has none.
+#[must_use]
+pub fn objects_before(published: Option<&Publication<Hour>>) -> Option<String> {
+    let notes = published.map(|published| &published.notes);
+    notes.filter(|notes| notes.rows + notes.duplicates > 0).map(|notes| notes.objects.clone())
+}
 
 /// The hash that stands for the raw objects of an hour, as its job notes it.
 #[must_use]

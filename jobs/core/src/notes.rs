@@ -64,6 +64,8 @@ pub struct HourNotes {
     pub before: Option<Generation>,
     /// A hash over the raw objects.
     pub objects: String,
+    /// The same of the hour before, by what it published. `None`: it had no records.
+    pub objects_before: Option<String>,
     /// A hash over the raw objects and the SQL, without the hour before.
     pub own_fingerprint: String,
     /// The checksum of the SQL with all that it includes.

@@ -7,11 +7,12 @@ use anyhow::{Context, Result, bail};
 use chrono::{DateTime, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use meterlake_core::beginning::Beginning;
 use meterlake_core::chain::{is_closed, unsettled_objects};
 use meterlake_core::day_inputs::DayInputs;
 use meterlake_core::lake::Lake;
 use meterlake_core::location::Location;
-use meterlake_core::period::{Day, Month, Period};
+use meterlake_core::period::{Day, Hour, Month, Period};
 use meterlake_core::publications::{self, Head};
 use meterlake_core::run::NotYet;
 
@@ -75,19 +76,21 @@ pub(crate) async fn obstacles(lake: &Lake, month: Month) -> Result<Obstacles> {
 /// The days of which raw files lie there that no published hour counts, each with those hours; and the files that no
 /// hour can count any more.
 async fn unsettled(lake: &Lake, days: &[DayInputs]) -> Result<(BTreeMap<Day, String>, Vec<LateFiles>)> {
-    let hours = days.iter().flat_map(DayInputs::hours);
+    // Nothing waits for what lies before the beginning of the lake; repair names it.
+    let beginning = Beginning::look(lake).await?;
+    let hours = days.iter().flat_map(DayInputs::hours).filter(|(hour, _)| beginning.includes(*hour));
     let looks = hours.map(|(hour, head)| async move {
         let objects = unsettled_objects(lake, *hour, head).await?;
-        let is_closed = !objects.is_empty() && is_closed(lake, *hour, head).await?;
-        anyhow::Ok((LateFiles { hour: *hour, objects }, is_closed))
+        let is_late = !objects.is_empty() && takes_nothing_more(lake, *hour, head).await?;
+        anyhow::Ok((LateFiles { hour: *hour, objects }, is_late))
     });
     // Boxed, since the compiler cannot tell otherwise that these futures may be sent to another thread.
     let looks: Vec<_> = looks.map(FutureExt::boxed).collect();
     let found: Vec<(LateFiles, bool)> = stream::iter(looks).buffered(AT_ONCE).try_collect().await?;
     let mut named: BTreeMap<Day, String> = BTreeMap::new();
     let mut late = Vec::new();
-    for (files, is_closed) in found.into_iter().filter(|(files, _)| !files.objects.is_empty()) {
-        if is_closed {
+    for (files, is_late) in found.into_iter().filter(|(files, _)| !files.objects.is_empty()) {
+        if is_late {
             late.push(files);
             continue;
         }
@@ -98,6 +101,13 @@ async fn unsettled(lake: &Lake, days: &[DayInputs]) -> Result<(BTreeMap<Day, Str
         names.push_str(&files.hour.to_string());
     }
     Ok((named, late))
+}
+
+/// Whether merge counts no further file in an hour: it is closed, or the hour after it is, which counts for good what would be
+/// copies then.
+async fn takes_nothing_more(lake: &Lake, hour: Hour, head: &Head<Hour>) -> Result<bool> {
+    let next = publications::head(lake, &lake.layout.merged, hour.next()).await?;
+    Ok(is_closed(lake, hour, head).await? || is_closed(lake, hour.next(), &next).await?)
 }
 
 /// Hours whose raw files are listed side by side.

@@ -9,6 +9,7 @@ use meterlake_core::generation::{Fingerprint, Generation};
 use meterlake_core::lake::Lake;
 use meterlake_core::location::Location;
 use meterlake_core::period::Hour;
+use meterlake_core::publish::Publication;
 use meterlake_core::sql::SqlFile;
 use meterlake_core::store::{Object, visible_objects};
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,8 @@ pub(crate) struct Inputs {
     root: Location,
     pub(crate) objects: Vec<Object>,
     pub(crate) prior: Option<Generation>,
+    /// Stands for the objects which that was made from.
+    pub(crate) prior_objects: Option<String>,
     /// What two records on one line are.
     glued: &'static str,
 }
@@ -39,11 +42,17 @@ impl Inputs {
     ///
     /// # Errors
     /// The store failed.
-    pub(crate) async fn list(lake: &Lake, hour: Hour, prior: Option<Generation>) -> Result<Self> {
+    pub(crate) async fn list(lake: &Lake, hour: Hour, prior: Option<&Publication<Hour>>) -> Result<Self> {
         let folder = lake.layout.raw.folder_of(hour);
         let objects = visible_objects(&*lake.store, &folder).await;
         let objects = objects.with_context(|| format!("cannot list the raw files of {hour}"))?;
-        Ok(Self { root: lake.layout.raw.folder.clone(), objects, prior, glued: lake.config.raw.glued.as_str() })
+        Ok(Self {
+            root: lake.layout.raw.folder.clone(),
+            objects,
+            prior: prior.map(|published| published.generation.clone()),
+            prior_objects: chain::objects_before(prior),
+            glued: lake.config.raw.glued.as_str(),
+        })
     }
 
     /// Bytes of the objects, as stored.

@@ -22,10 +22,10 @@ use meterlake_core::sql::SqlFile;
 use meterlake_core::store::{Object, visible_objects};
 
 use crate::args::MergeJob;
-use crate::closed::{published_manifest, refuse_closed};
+use crate::closed::{Closed, published_manifest, refuse_closed};
 use crate::inputs::{Inputs, Manifest};
 use crate::objects::{Depth, MAX_LINE_BYTES};
-use crate::publication::{Counts, has_silent_edit, is_equal, publication, renewed, report};
+use crate::publication::{Counts, has_silent_edit, is_equal, publication, relinked, renewed, report};
 use crate::report::Report;
 use crate::statements::{Kinds, Statements};
 
@@ -117,8 +117,7 @@ impl<'a> Work<'a> {
     /// # Errors
     /// The store or the catalog failed, or the SQL file is wrong.
     pub(crate) async fn look(lake: &'a Lake, hour: Hour, prior: Head<Hour>) -> Result<Self> {
-        let generation = prior.publication().map(|published| published.generation);
-        let inputs = Inputs::list(lake, hour, generation).await?;
+        let inputs = Inputs::list(lake, hour, prior.publication().as_ref()).await?;
         let slot = Slot::look(lake, &lake.layout.merged, hour).await?;
         let is_there = slot.is_there().await?;
         let prior_copies = copies(lake, hour.previous()).await?;
@@ -143,8 +142,12 @@ impl<'a> Work<'a> {
 
     async fn rebuild(&self, options: Options) -> Result<Option<Report>> {
         let before = published_manifest(self.lake, self.slot.current()).await?;
-        if !options.force {
-            refuse_closed(self.lake, self.hour, &self.inputs, self.published(), before.as_ref()).await?;
+        if !options.force
+            && let Err(error) =
+                refuse_closed(self.lake, self.hour, &self.inputs, self.published(), before.as_ref()).await
+        {
+            let may_link = error.is::<Closed>() && self.is_there;
+            return if !may_link || self.is_linked_again().await? { Err(error) } else { Ok(None) };
         }
         let before = before.unwrap_or_default();
         if let Some(published) = self.published()
@@ -168,6 +171,14 @@ impl<'a> Work<'a> {
             Some(whole) if error.is::<LongLine>() => self.build(&whole, Depth::Whole, options).await,
             _ => Err(error),
         }
+    }
+
+    /// Links what is published of a closed hour to what the hour before publishes now, where that has the same records: a day with
+    /// an hour that is not linked is never aggregated. `false`: another run published meanwhile.
+    async fn is_linked_again(&self) -> Result<bool> {
+        let Some((current, published)) = self.slot.current().zip(self.published()) else { return Ok(true) };
+        let Some(relinked) = relinked(published, &self.inputs) else { return Ok(true) };
+        Ok(self.slot.publish(&relinked, &current.location).await?.is_some())
     }
 
     /// Writes a generation from the objects of a manifest, which were looked at as far as `depth` says, and publishes it.

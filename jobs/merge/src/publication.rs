@@ -47,6 +47,7 @@ pub(crate) fn publication(
         source_bytes: inputs.bytes(),
         before: inputs.prior.clone(),
         objects: inputs.own_objects(),
+        objects_before: inputs.prior_objects.clone(),
         own_fingerprint: inputs.own_fingerprint(sql),
         sql_checksum: sql.checksum(),
         key_sums: kinds.sums.clone(),
@@ -68,7 +69,20 @@ pub(crate) fn renewed(publication: &Publication<Hour>, sql: &SqlFile, inputs: &I
     }
     renewed.notes.before = inputs.prior.clone();
     renewed.notes.objects = inputs.own_objects();
+    renewed.notes.objects_before = inputs.prior_objects.clone();
     renewed
+}
+
+/// The same generation, linked to what the hour before publishes now, which has the same records as what it was made from. `None`:
+/// it is linked, or they are others.
+pub(crate) fn relinked(publication: &Publication<Hour>, inputs: &Inputs) -> Option<Publication<Hour>> {
+    let is_linked = publication.notes.before == inputs.prior;
+    if is_linked || publication.notes.objects_before != inputs.prior_objects {
+        return None;
+    }
+    let mut relinked = publication.clone();
+    relinked.notes.before = inputs.prior.clone();
+    Some(relinked)
 }
 
 fn is_by(publication: &Publication<Hour>, sql: &SqlFile) -> bool {

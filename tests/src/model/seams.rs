@@ -1,8 +1,9 @@
 //! The seams of a lake in memory.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
 use chrono::DateTime;
 use meterlake_core::catalog::{Catalog, Database, Partition, PartitionFilter, Table};
@@ -10,18 +11,17 @@ use meterlake_core::location::Location;
 use meterlake_core::names::{Name, TableName};
 use meterlake_core::store::{Children, Object, ObjectWriter, Store};
 
-use super::Process;
+use super::{Content, Process};
 
 fn below(folder: &Location) -> String {
     format!("{folder}/")
 }
 
-fn object(path: &str, content: &[u8]) -> Object {
+fn object(path: &str, content: &Content) -> Object {
     Object {
         location: path.parse().expect("a location"),
-        size: content.len() as u64,
-        // As on S3, by the content alone.
-        etag: meterlake_core::generation::sha256(content),
+        size: content.bytes.len() as u64,
+        etag: content.etag.to_string(),
         modified: DateTime::UNIX_EPOCH,
         storage_class: None,
     }
@@ -47,23 +47,29 @@ impl Store for Process {
     async fn children(&self, folder: &Location) -> Result<Children> {
         let start = below(folder);
         self.look(|state| {
-            let paths = state.objects.range(start.clone()..).map(|(path, _)| path);
-            let rests = paths.take_while(|path| path.starts_with(&start)).map(|path| &path[start.len()..]);
             let mut children = Children::default();
-            for rest in rests {
+            let mut from = start.clone();
+            while let Some((path, _)) = state.objects.range(from.clone()..).next() {
+                let Some(rest) = path.strip_prefix(&start) else { break };
                 match rest.split_once('/') {
-                    Some((name, _)) => children.folders.push(folder.join(name)),
-                    None => children.objects.push(folder.join(rest)),
+                    // `0` comes after `/`: what lies in the folder is passed over.
+                    Some((name, _)) => {
+                        children.folders.push(folder.join(name));
+                        from = format!("{start}{name}0");
+                    }
+                    None => {
+                        children.objects.push(folder.join(rest));
+                        from = format!("{path}\0");
+                    }
                 }
             }
-            children.folders.dedup();
             children
         })
         .await
     }
 
     async fn read(&self, object: &Location) -> Result<Option<Vec<u8>>> {
-        self.look(|state| state.objects.get(object.as_str()).cloned()).await
+        self.look(|state| state.objects.get(object.as_str()).map(|content| content.bytes.to_vec())).await
     }
 
     async fn read_part(&self, object: &Location, from: u64, length: u64) -> Result<Option<Vec<u8>>> {
@@ -72,22 +78,24 @@ impl Store for Process {
     }
 
     async fn write(&self, object: &Location, content: &[u8]) -> Result<()> {
-        self.change(|state| drop(state.objects.insert(object.to_string(), content.to_vec()))).await
+        self.change(|state| drop(state.objects.insert(object.to_string(), Content::of(content)))).await
     }
 
     async fn write_new(&self, object: &Location, content: &[u8]) -> Result<bool> {
         self.change(|state| {
             let is_new = !state.objects.contains_key(object.as_str());
             if is_new {
-                state.objects.insert(object.to_string(), content.to_vec());
+                state.objects.insert(object.to_string(), Content::of(content));
             }
             is_new
         })
         .await
     }
 
-    async fn create(&self, _: &Location) -> Result<Box<dyn ObjectWriter>> {
-        bail!("no job that is played writes in pieces")
+    async fn create(&self, object: &Location) -> Result<Box<dyn ObjectWriter>> {
+        self.look(|_| ()).await?;
+        let process = self.own.upgrade().context("a process that is there")?;
+        Ok(Box::new(Writing { process, object: object.clone(), content: Vec::new() }))
     }
 
     async fn sweep(&self, _: &Location, _: Duration) -> Result<()> {
@@ -96,11 +104,40 @@ impl Store for Process {
 
     async fn delete_folder(&self, folder: &Location) -> Result<()> {
         let folder = below(folder);
-        self.change(|state| state.objects.retain(|path, _| !path.starts_with(&folder))).await
+        self.change(|state| {
+            while let Some((path, _)) = state.objects.range(folder.clone()..).next() {
+                if !path.starts_with(&folder) {
+                    break;
+                }
+                let path = path.clone();
+                state.objects.remove(&path);
+            }
+        })
+        .await
     }
 
     async fn persist(&self, _: &Location) -> Result<()> {
         Ok(())
+    }
+}
+
+/// An object that is written in pieces.
+struct Writing {
+    process: Arc<Process>,
+    object: Location,
+    content: Vec<u8>,
+}
+
+#[async_trait]
+impl ObjectWriter for Writing {
+    async fn write(&mut self, content: Vec<u8>) -> Result<()> {
+        self.content.extend(content);
+        Ok(())
+    }
+
+    async fn finish(self: Box<Self>) -> Result<u64> {
+        self.process.write(&self.object, &self.content).await?;
+        Ok(self.content.len() as u64)
     }
 }
 
@@ -183,7 +220,7 @@ impl Catalog for Process {
         self.require_life()?;
         let lives = self.live().await;
         let entries = partitions.iter().map(|partition| (table.clone(), partition.clone()));
-        // Where its sender died, an update may be under way for long.
+        // Where its sender died or got no answer, an update may be under way for long.
         if lives.is_err() {
             self.world.state().late.extend(entries);
             return lives;

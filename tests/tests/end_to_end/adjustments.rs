@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, TimeDelta, Utc};
+use meterlake_core::clock::Clock;
 use meterlake_core::publications;
 use meterlake_core::slot::Slot;
 use meterlake_invoice::Args;
@@ -184,6 +186,25 @@ async fn a_claimant_that_died_long_ago_stops_nobody_and_bills_nothing_any_more()
     let folder = asleep.draft("invoice").unwrap().folder;
     assert!(asleep.publish(&publication.publication().unwrap(), &folder).await.unwrap().is_none());
     assert_eq!(lake.invoice(&finalize("2023-02")).await.totals(), ["pro 52.92"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_claimant_stops_nobody_for_longer_than_a_run_may_take() {
+    let mut lake = january().await;
+    for text in ["2023-02", "2023-03"] {
+        lake.fill(text).await;
+    }
+    lake.put_usage("2023-02-09", &[used("a", "2023-01-31", 85)]).await;
+    let since: DateTime<Utc> = "2023-04-05T00:00:00Z".parse().unwrap();
+    claim(&lake, "2023-01", "2023-02", "2023-04-05T00:00:00Z").await;
+    let clock = Clock::at(since);
+    lake.lake.clock = clock.clone();
+    clock.move_to(since + lake.lake.config.vacuum_after - TimeDelta::seconds(1));
+    let error = lake.invoice_fails(&finalize("2023-03")).await;
+    assert!(error.contains("invoice --month 2023-02 --finalize"), "{error}");
+    clock.move_to(since + lake.lake.config.vacuum_after);
+    let march = lake.invoice(&finalize("2023-03")).await;
+    assert_eq!((march.status(), march.totals()), ("final", vec!["a 0.42".to_owned(), "pro 52.92".to_owned()]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use meterlake_aggregate::{AggregateJob, Args as AggregateArgs};
+use meterlake_core::beginning::Beginning;
 use meterlake_core::clock::Clock;
 use meterlake_core::lake::Lake;
 use meterlake_core::period::{Hour, Period};
@@ -13,10 +14,12 @@ use meterlake_scheduler::jobs::Reports;
 use meterlake_scheduler::list::{Firing, Schedules};
 use meterlake_scheduler::replay::{Replay, Scene};
 use meterlake_tables::{Args as TablesArgs, TablesJob};
-use meterlake_tests::billing::{Invoices, draft};
+use meterlake_tests::billing::{Invoices, draft, finalize};
 use meterlake_tests::calls::{call, calls, lines, with};
-use meterlake_tests::lake::{TestLake, hour, one, run, statuses};
+use meterlake_tests::lake::{TestLake, hour, one, range, run, statuses};
 use serde_json::Value;
+
+use crate::invoices::PLANS;
 
 /// The hour in which a lake is made.
 const FIRST: &str = "2023-01-10T14";
@@ -77,6 +80,20 @@ async fn what_lies_before_the_beginning_is_named_and_counted_once_it_is_moved() 
     begins(&lake, "2023-01-10T15:20:00Z", &TablesArgs { begins: Some(early) }).await;
     assert_eq!(lake.merge_hour(early).await["rows"], 1);
     at::<RepairJob>(&lake.lake, "2023-01-10T15:00:00Z", &args).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_month_does_not_wait_for_what_lies_before_the_beginning_on_the_first_day() {
+    let mut lake = TestLake::with_plans(PLANS).await;
+    lake.lake.config.billing.grace_days = 0;
+    let first = hour("2023-01-31T20");
+    assert!(Beginning::default().move_to(&lake.lake, first).await.unwrap());
+    lake.put(first.previous(), "early", calls(&["0"]));
+    lake.put(first, "a", calls(&["1"]));
+    lake.merge(&range(first, hour("2023-01-31T23"))).await;
+    let day = AggregateArgs { day: Some(Some(first.day())), ..AggregateArgs::default() };
+    assert_eq!(run::<AggregateJob>(&lake.lake, &day).await.unwrap()[0]["requests"], 1);
+    assert_eq!(lake.invoice(&finalize("2023-01")).await.status(), "final");
 }
 
 #[tokio::test(flavor = "multi_thread")]

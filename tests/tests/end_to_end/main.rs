@@ -5,9 +5,11 @@
 
 mod adjustments;
 mod again;
+mod asleep;
 mod at_once;
 mod bad_input;
 mod beginning;
+mod closed;
 mod command_line;
 mod copies;
 mod crash;

@@ -1,25 +1,32 @@
 //! Lives of a lake, thousands of them in memory and some with the real engine: whatever arrives and whatever dies, every line is
-//! a call once, a copy by the one rule, or malformed.
+//! a call once, a copy by the one rule, or malformed, or lies in a file that a job names and fails for.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 
 use chrono::TimeDelta;
 use meterlake_aggregate::{AggregateJob, Args as AggregateArgs};
 use meterlake_core::beginning::Beginning;
 use meterlake_core::clock::Clock;
+use meterlake_core::config::Config;
 use meterlake_core::lake::Lake;
+use meterlake_core::location::Location;
 use meterlake_core::period::{Hour, Period};
 use meterlake_core::publications::{self, Head};
 use meterlake_core::run::{Context, Job, Output};
+use meterlake_invoice::InvoiceJob;
 use meterlake_merge::{Args as MergeArgs, MergeJob};
 use meterlake_repair::{Args as RepairArgs, RepairJob};
-use meterlake_tests::billing::day;
+use meterlake_tests::billing::{day, draft, finalize};
 use meterlake_tests::calls::calls;
 use meterlake_tests::lake::{TestLake, hour, one, range, run};
-use meterlake_tests::model::{Fate, Home, InMemory, Memory, Process, live};
+use meterlake_tests::model::{Fate, Home, InMemory, Memory, PLANS, Process, live};
 use rand::rngs::StdRng;
+use rust_decimal::Decimal;
+use serde_json::Value;
 
-/// How many lives are played; more by `METERLAKE_LIVES=2000 cargo test --release --test end_to_end model::`.
+/// How many lives are played; more by `METERLAKE_LIVES=2000 cargo test --release --test end_to_end model::every_line`.
 fn lives(usual: u64) -> u64 {
     std::env::var("METERLAKE_LIVES").ok().and_then(|lives| lives.parse().ok()).unwrap_or(usual)
 }
@@ -33,7 +40,7 @@ fn every_line_is_what_the_rule_says_in_memory() {
             scope.spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 for seed in (0..lives(60)).filter(|seed| seed % 2 == half) {
-                    runtime.block_on(live(&InMemory(memory, memory.world()), seed));
+                    runtime.block_on(live(&mut InMemory(memory, memory.world()), seed));
                 }
             });
         }
@@ -51,6 +58,19 @@ impl Home for InAFolder {
     }
 
     fn deliver(&self, _: &mut StdRng) {}
+
+    fn expire(&self, object: &Location) {
+        fs::remove_file(object.to_path().unwrap()).unwrap();
+    }
+
+    async fn move_away(&mut self) {
+        let lake = &mut self.0;
+        let mut there = lake.folder().into_os_string();
+        there.push("'");
+        fs::rename(lake.folder(), &there).unwrap();
+        let config = Config { lake: Location::from_path(Path::new(&there)).unwrap(), ..lake.lake.config.clone() };
+        lake.lake = meterlake_embedded::connect(config).await.unwrap();
+    }
 
     async fn calls(&self, _: &Lake, heads: &[(Hour, Head<Hour>)]) -> BTreeMap<Hour, Vec<String>> {
         let mut calls: BTreeMap<Hour, Vec<String>> = BTreeMap::new();
@@ -71,8 +91,8 @@ impl Home for InAFolder {
 #[test]
 fn every_line_is_what_the_rule_says_on_the_real_engine() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    for seed in 0..lives(60).div_ceil(10) {
-        runtime.block_on(async { live(&InAFolder(TestLake::new().await), seed).await });
+    for seed in 0..lives(150).div_ceil(50) {
+        runtime.block_on(async { live(&mut InAFolder(TestLake::with_plans(PLANS).await), seed).await });
     }
 }
 
@@ -88,21 +108,26 @@ fn permutations<T: Copy>(things: &[T]) -> Vec<Vec<T>> {
     (0..things.len()).flat_map(with_first).collect()
 }
 
-/// X arrives in hours 0, 1 and 2 of a day and is a call once; Y in hours 0 and 2 and is a call twice.
+/// X arrives in hours 0, 1 and 2 of a day and is a call once; Y in hours 0 and 2 and is a call twice. After each step somebody
+/// tries to make the month final.
 #[tokio::test]
 async fn in_whatever_order_hours_arrive_and_are_merged_the_same_calls_come_out() {
     let memory = Memory::new();
     let hours = ["2023-01-31T00", "2023-01-31T01", "2023-01-31T02"].map(hour);
     let content = [calls(&["X", "Y"]), calls(&["X"]), calls(&["X", "Y"])];
     let day = AggregateArgs { day: Some(Some(hours[0].day())), lookback: Some(0), ..AggregateArgs::default() };
+    let mut adjusted = 0;
     for (arriving, merging) in permutations(&[0, 1, 2])
         .iter()
         .flat_map(|one| permutations(&[0, 1, 2]).into_iter().map(move |other| (one.clone(), other)))
     {
         let (home, clock) = (InMemory(&memory, memory.world()), Clock::at("2023-02-01T03:00:00Z".parse().unwrap()));
-        let (lake, _) = home.lake(&clock, 0, Fate::default());
+        let (mut lake, _) = home.lake(&clock, 0, Fate::default());
+        lake.config.billing.grace_days = 0;
+        assert!(Beginning::default().move_to(&lake, hours[0]).await.unwrap());
         let merge = async |args: MergeArgs| run::<MergeJob>(&lake, &args).await;
-        merge(MergeArgs { lookback: Some(0), ..range(hour("2023-01-30T23"), hour("2023-02-01T00")) }).await.unwrap();
+        merge(MergeArgs { lookback: Some(0), ..range(hours[0], hour("2023-02-01T00")) }).await.unwrap();
+        let mut last_word = None;
         for at in &arriving {
             let object = lake.layout.raw.folder_of(hours[*at]).join("a.json");
             lake.store.write(&object, content[*at].as_bytes()).await.unwrap();
@@ -118,6 +143,10 @@ async fn in_whatever_order_hours_arrive_and_are_merged_the_same_calls_come_out()
                     !hours[..2].iter().any(|hour| both(*hour, "X") || both(*hour, "Y")),
                     "{arriving:?} {merging:?} {counted:?}"
                 );
+                if let Ok(made) = run::<InvoiceJob>(&lake, &finalize("2023-01")).await {
+                    let made = (made[0]["generation"].clone(), made[0]["totals"]["USD"].clone());
+                    assert_eq!(last_word.get_or_insert_with(|| made.clone()), &made, "{arriving:?} {merging:?}");
+                }
             }
         }
         let heads = publications::heads(&lake, &lake.layout.merged, &hours).await.unwrap();
@@ -125,7 +154,14 @@ async fn in_whatever_order_hours_arrive_and_are_merged_the_same_calls_come_out()
         assert_eq!(hours.map(|hour| counted[&hour].join(" ")), ["X Y", "", "Y"], "{arriving:?} {merging:?}");
         let requests = run::<AggregateJob>(&lake, &day).await.unwrap().remove(0)["requests"].clone();
         assert_eq!(requests, 3, "{arriving:?} {merging:?}");
+        // Whatever January billed when it was made final, with the correction in February it is a dollar a call.
+        let january = run::<InvoiceJob>(&lake, &finalize("2023-01")).await.unwrap().remove(0);
+        let february = run::<InvoiceJob>(&lake, &draft("2023-02")).await.unwrap().remove(0);
+        let dollars = |made: &Value| -> Decimal { made["totals"]["USD"].as_str().unwrap_or("0").parse().unwrap() };
+        assert_eq!(dollars(&january) + dollars(&february), Decimal::from(3), "{arriving:?} {merging:?}");
+        adjusted += u32::from(!dollars(&february).is_zero());
     }
+    assert!(adjusted > 0, "no January was final too early to be right");
 }
 
 /// How many calls to the store and the catalog a job makes.

@@ -15,25 +15,23 @@
 //!
 //! `{% include "sources/lines.sql" %}` stands for the text of another file, whose parameters the header names too.
 
+mod files;
 mod header;
 mod include;
 mod scan;
 mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use minijinja::{Environment, UndefinedBehavior, Value};
 use sha2::{Digest, Sha256};
 
+pub use files::SqlFiles;
 use header::Header;
 pub use header::ParameterType;
 pub use scan::Quoting;
 pub use value::{SqlValue, SqlValues};
-
-include!(concat!(env!("OUT_DIR"), "/sql_files.rs"));
 
 /// A checked SQL file.
 #[derive(Debug, Clone)]
@@ -45,6 +43,7 @@ pub struct SqlFile {
     includes: Vec<String>,
     quoting: Quoting,
     statements: Vec<String>,
+    checksum: String,
 }
 
 impl SqlFile {
@@ -61,7 +60,8 @@ impl SqlFile {
             if statements.is_empty() {
                 bail!("the file has no statement");
             }
-            let file = Self { path: path.to_owned(), header, includes, quoting, statements };
+            let checksum = checksum(&statements);
+            let file = Self { path: path.to_owned(), header, includes, quoting, statements, checksum };
             file.check_parameters()?;
             Ok(file)
         };
@@ -96,14 +96,7 @@ impl SqlFile {
     /// A hash of the statements with what they include (SHA-256, hexadecimal). Comments, indentation and blank lines do not count.
     #[must_use]
     pub fn checksum(&self) -> String {
-        let mut hash = Sha256::new();
-        for line in self.statements.iter().flat_map(|statement| statement.lines().map(str::trim).chain([";"])) {
-            if !line.is_empty() {
-                hash.update(line.as_bytes());
-                hash.update(b"\n");
-            }
-        }
-        hex(&hash.finalize())
+        self.checksum.clone()
     }
 
     /// The statements with the values in their places, each quoted for its kind.
@@ -167,6 +160,17 @@ impl SqlFile {
     }
 }
 
+fn checksum(statements: &[String]) -> String {
+    let mut hash = Sha256::new();
+    for line in statements.iter().flat_map(|statement| statement.lines().map(str::trim).chain([";"])) {
+        if !line.is_empty() {
+            hash.update(line.as_bytes());
+            hash.update(b"\n");
+        }
+    }
+    hex(&hash.finalize())
+}
+
 fn list<'a>(names: impl Iterator<Item = &'a &'static str>) -> String {
     names.copied().collect::<Vec<_>>().join(", ")
 }
@@ -194,101 +198,6 @@ fn environment(quoting: Quoting) -> Environment<'static> {
         }
     });
     environment
-}
-
-/// The SQL files of one run: a folder's, or those built into the binary.
-#[derive(Debug, Clone)]
-pub struct SqlFiles {
-    folder: Option<PathBuf>,
-}
-
-impl SqlFiles {
-    /// The files in `folder`, or the built-in ones.
-    #[must_use]
-    pub fn new(folder: Option<PathBuf>) -> Self {
-        Self { folder }
-    }
-
-    /// `queries/<name>.sql`, in Trino's dialect.
-    ///
-    /// # Errors
-    /// The file is not there or is wrong.
-    pub fn query(&self, name: &str) -> Result<SqlFile> {
-        let path = format!("queries/{name}.sql");
-        let file = self.parse(&path, Quoting::Trino)?;
-        if file.name() != name {
-            bail!("the SQL file {} is named `{}` in its header: write `-- name: {name}`", file.path, file.name());
-        }
-        Ok(file)
-    }
-
-    /// `tables/V001__….sql` and on, in Hive's dialect, in the order of their versions.
-    ///
-    /// # Errors
-    /// A file is wrong, or the numbers do not run 1, 2, 3, ….
-    pub fn tables(&self) -> Result<Vec<SqlFile>> {
-        let mut names = self.names("tables")?;
-        names.sort();
-        let mut files = Vec::new();
-        for name in names {
-            let path = format!("tables/{name}");
-            let file = self.parse(&path, Quoting::Hive)?;
-            let expected = files.len() + 1;
-            let number = name.strip_prefix('V').and_then(|rest| rest.split_once("__")?.0.parse::<usize>().ok());
-            if number != Some(expected) || usize::try_from(file.version()).ok() != number {
-                bail!(
-                    "the SQL file {} is out of order: it should be named V{expected:03}__….sql and say \
-                     `-- version: {expected}`",
-                    file.path
-                );
-            }
-            files.push(file);
-        }
-        Ok(files)
-    }
-
-    fn parse(&self, path: &str, quoting: Quoting) -> Result<SqlFile> {
-        SqlFile::parse(&self.describe(path), &self.text(path)?, quoting, |included| self.text(included))
-    }
-
-    fn describe(&self, path: &str) -> String {
-        match &self.folder {
-            Some(folder) => folder.join(path).display().to_string(),
-            None => format!("sql/{path} (built in)"),
-        }
-    }
-
-    fn text(&self, path: &str) -> Result<String> {
-        match &self.folder {
-            Some(folder) => {
-                let file = folder.join(path);
-                fs::read_to_string(&file).with_context(|| format!("cannot read the SQL file {}", file.display()))
-            }
-            None => match BUILT_IN.iter().find(|(name, _)| *name == path) {
-                Some((_, text)) => Ok((*text).to_owned()),
-                None => bail!("there is no SQL file {path} in this binary"),
-            },
-        }
-    }
-
-    fn names(&self, kind: &str) -> Result<Vec<String>> {
-        let is_sql = |name: &String| Path::new(name).extension().is_some_and(|extension| extension == "sql");
-        match &self.folder {
-            Some(folder) => {
-                let folder = folder.join(kind);
-                let cannot = || format!("cannot list the SQL files in {}", folder.display());
-                let mut names = Vec::new();
-                for entry in fs::read_dir(&folder).with_context(cannot)? {
-                    names.push(entry.with_context(cannot)?.file_name().to_string_lossy().into_owned());
-                }
-                Ok(names.into_iter().filter(is_sql).collect())
-            }
-            None => {
-                let below = |path: &str| path.strip_prefix(kind)?.strip_prefix('/').map(str::to_owned);
-                Ok(BUILT_IN.iter().filter_map(|(path, _)| below(path)).filter(is_sql).collect())
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -368,14 +277,5 @@ mod tests {
         assert_eq!(checksum(TEXT), checksum(&TEXT.replace("\nFROM", "\n\n   FROM")));
         assert_ne!(checksum(TEXT), checksum(&TEXT.replace("FROM", "FROM ONLY")));
         assert_eq!(file(TEXT).unwrap().label(), "q@2");
-    }
-
-    #[test]
-    fn every_built_in_file_is_sound() {
-        let files = SqlFiles::new(None);
-        assert!(!files.tables().unwrap().is_empty());
-        for (path, _) in BUILT_IN.iter().filter(|(path, _)| path.starts_with("queries/")) {
-            files.query(path.trim_start_matches("queries/").trim_end_matches(".sql")).unwrap();
-        }
     }
 }
