@@ -181,7 +181,7 @@ impl<H: Home> Life<'_, H> {
             assert_eq!(found, expected.iter().copied().collect::<Vec<_>>(), "seed {seed}: the calls of {hour}");
             let copies = (there.len() - expected.len()) as u64;
             let malformed = of_hour(*hour).map(|arrival| arrival.malformed).sum();
-            let noted = ["rows", "duplicates", "malformed"].map(|note| published.number(note));
+            let noted = [published.notes.rows, published.notes.duplicates, published.notes.malformed];
             assert_eq!(noted, [expected.len() as u64, copies, malformed], "seed {seed}: {hour}");
         }
         let open = self.open(&state);

@@ -62,7 +62,7 @@ impl Begun {
         lake.store.write(&object, calls(&[name]).as_bytes()).await.unwrap();
     }
 
-    async fn head(&self) -> Head {
+    async fn head(&self) -> Head<Hour> {
         let lake = self.lake();
         publications::head(&lake, &lake.layout.merged, the_hour()).await.unwrap()
     }
