@@ -101,7 +101,7 @@ impl Checker<'_> {
                 let expected: Vec<&str> = forms.iter().map(|form| form.text.as_str()).collect();
                 let message =
                     format!("Unexpected parameters ({types}) for function {name}. Expected: {}", expected.join(", "));
-                let instead = wrong.and_then(|(number, wanted)| match typed.get(number) {
+                let instead = wrong.into_iter().find_map(|(number, wanted)| match typed.get(number) {
                     Some(Argument::Value(own)) => hints::converted(arguments[number], own, &wanted),
                     _ => None,
                 });
