@@ -55,21 +55,21 @@ impl Checker<'_> {
             ("version", []) => Ok(Type::Varchar(None)),
             // They have a syntax of their own.
             ("normalize", [value, ..]) => {
-                self.resolved(&place(at), "normalize", &[value, &super::super::build::text("NFC")], scope)
+                self.resolved(&|| place(at), "normalize", &[value, &crate::dialect::build::text("NFC")], scope)
             }
             ("json_value" | "json_query" | "json_exists" | "json_object" | "json_array" | "json_table", _) => {
                 Ok(Type::Any)
             }
-            (_, arguments) => self.resolved(&place(at), &name, arguments, scope),
+            (_, arguments) => self.resolved(&|| place(at), &name, arguments, scope),
         }
     }
 
     /// A function that the grammar writes in another way.
     pub(super) fn named(&self, call: &Expr, name: &str, arguments: &[&Expr], scope: &Scope<'_>) -> Result<Type> {
-        self.resolved(&place_of_call(self.sql, call.span()), name, arguments, scope)
+        self.resolved(&|| place_of_call(self.sql, call.span()), name, arguments, scope)
     }
 
-    fn resolved(&self, at: &str, name: &str, arguments: &[&Expr], scope: &Scope<'_>) -> Result<Type> {
+    fn resolved(&self, at: &dyn Fn() -> String, name: &str, arguments: &[&Expr], scope: &Scope<'_>) -> Result<Type> {
         let typed = arguments.iter().map(|argument| match argument {
             Expr::Lambda(lambda) => Ok(Argument::Lambda(lambda.params.iter().count())),
             other => self.expression(other, scope).map(Argument::Value),
@@ -90,7 +90,7 @@ impl Checker<'_> {
             Resolution::NoFunction if foreign::may_be_athenas(name) => Ok(Type::Any),
             Resolution::NoFunction => {
                 let message = format!("Function '{name}' not registered");
-                Err(refused(at, &message, foreign::instead(name).map(str::to_owned)))
+                Err(refused(&at(), &message, foreign::instead(name).map(str::to_owned)))
             }
             Resolution::NoForm { forms, wrong } => {
                 let types = typed.iter().map(|argument| match argument {
@@ -101,12 +101,12 @@ impl Checker<'_> {
                 let expected: Vec<&str> = forms.iter().map(|form| form.text.as_str()).collect();
                 let message =
                     format!("Unexpected parameters ({types}) for function {name}. Expected: {}", expected.join(", "));
-                let instead = wrong.and_then(|(number, wanted)| match typed.get(number) {
+                let instead = wrong.into_iter().find_map(|(number, wanted)| match typed.get(number) {
                     Some(Argument::Value(own)) => hints::converted(arguments[number], own, &wanted),
                     _ => None,
                 });
                 let instead = instead.or_else(|| (name == "log").then(|| "ln(x), log10(x) or log(base, x)".to_owned()));
-                Err(refused(at, &message, instead))
+                Err(refused(&at(), &message, instead))
             }
         }
     }

@@ -5,9 +5,9 @@ use super::refused;
 use anyhow::Result;
 use datafusion::sql::sqlparser::ast::{
     CeilFloorKind, DateTimeField, Distinct, Expr, Function, FunctionArg, FunctionArgumentClause, FunctionArguments,
-    GroupByExpr, Ident, Interval, JoinConstraint, JoinOperator, LimitClause, OrderByKind, Query, Select, SelectFlavor,
-    SelectItem, SetExpr, SetOperator, SetQuantifier, Spanned, Statement, TableFactor, UnaryOperator, Value,
-    ValueWithSpan, Visit, Visitor, WildcardAdditionalOptions,
+    GroupByExpr, Ident, Interval, Join, JoinConstraint, JoinOperator, LimitClause, OrderByKind, Query, Select,
+    SelectFlavor, SelectItem, SetExpr, SetOperator, SetQuantifier, Spanned, Statement, TableFactor, UnaryOperator,
+    Value, ValueWithSpan, Visit, Visitor, WildcardAdditionalOptions,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 use std::ops::ControlFlow;
@@ -46,20 +46,18 @@ impl Visitor for Grammar {
     }
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Self::Break> {
-        let parts = select_of(select).or_else(|| group_of(&select.group_by, select.span()));
+        let parts = select_of(select).or_else(|| group_of(select));
         flow(parts.or_else(|| select.projection.iter().find_map(item_of)).or_else(|| {
-            let joins = select.from.iter().flat_map(|from| &from.joins);
-            joins.map(|join| (&join.join_operator, join.relation.span())).find_map(|(join, span)| join_of(join, span))
+            let mut joins = select.from.iter().flat_map(|from| &from.joins);
+            joins.find_map(join_of)
         }))
     }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Self::Break> {
         flow(match factor {
             TableFactor::NestedJoin { table_with_joins, .. } => {
-                let joins = table_with_joins.joins.iter();
-                joins
-                    .map(|join| (&join.join_operator, join.relation.span()))
-                    .find_map(|(join, span)| join_of(join, span))
+                let mut joins = table_with_joins.joins.iter();
+                joins.find_map(join_of)
             }
             TableFactor::Pivot { .. } | TableFactor::Unpivot { .. } => {
                 foreign(factor.span(), "PIVOT", "CASE expressions, or UNION ALL")
@@ -134,9 +132,10 @@ fn set_of(body: &SetExpr) -> Option<Found> {
 }
 
 fn select_of(select: &Select) -> Option<Found> {
-    let span = select.span();
+    // Looked up only for an error: a span goes through the whole query.
+    let span = || select.span();
     if let Some(Distinct::On(keys)) = &select.distinct {
-        let at = keys.first().map_or(span, Spanned::span);
+        let at = keys.first().map_or_else(span, Spanned::span);
         return foreign(
             at,
             "DISTINCT ON",
@@ -148,36 +147,37 @@ fn select_of(select: &Select) -> Option<Found> {
         return foreign(condition.span(), "QUALIFY", &instead);
     }
     if select.top.is_some() {
-        return foreign(span, "TOP", "LIMIT at the end");
+        return foreign(span(), "TOP", "LIMIT at the end");
     }
     if select.into.is_some() {
-        return foreign(span, "SELECT … INTO", "CREATE TABLE … AS SELECT");
+        return foreign(span(), "SELECT … INTO", "CREATE TABLE … AS SELECT");
     }
     if !select.lateral_views.is_empty() {
-        return foreign(span, "LATERAL VIEW", "CROSS JOIN UNNEST(x) AS t(y)");
+        return foreign(span(), "LATERAL VIEW", "CROSS JOIN UNNEST(x) AS t(y)");
     }
     if !(select.cluster_by.is_empty() && select.distribute_by.is_empty() && select.sort_by.is_empty()) {
-        return foreign(span, "CLUSTER BY, DISTRIBUTE BY and SORT BY", "ORDER BY");
+        return foreign(span(), "CLUSTER BY, DISTRIBUTE BY and SORT BY", "ORDER BY");
     }
     if !select.connect_by.is_empty() {
-        return foreign(span, "CONNECT BY", "WITH RECURSIVE");
+        return foreign(span(), "CONNECT BY", "WITH RECURSIVE");
     }
     if select.prewhere.is_some() {
-        return foreign(span, "PREWHERE", "WHERE");
+        return foreign(span(), "PREWHERE", "WHERE");
     }
     if select.flavor != SelectFlavor::Standard {
-        return foreign(span, "FROM in front", "SELECT … FROM …");
+        return foreign(span(), "FROM in front", "SELECT … FROM …");
     }
     None
 }
 
-fn group_of(group_by: &GroupByExpr, span: Span) -> Option<Found> {
-    match group_by {
+fn group_of(select: &Select) -> Option<Found> {
+    let span = || select.span();
+    match &select.group_by {
         GroupByExpr::All(_) => {
-            foreign(span, "GROUP BY ALL", "the columns without aggregates, or their numbers: GROUP BY 1, 2")
+            foreign(span(), "GROUP BY ALL", "the columns without aggregates, or their numbers: GROUP BY 1, 2")
         }
         GroupByExpr::Expressions(_, modifiers) if !modifiers.is_empty() => {
-            foreign(span, "GROUP BY … WITH", "GROUP BY ROLLUP (…), CUBE (…) or GROUPING SETS (…)")
+            foreign(span(), "GROUP BY … WITH", "GROUP BY ROLLUP (…), CUBE (…) or GROUPING SETS (…)")
         }
         GroupByExpr::Expressions(..) => None,
     }
@@ -215,8 +215,9 @@ fn quoted(alias: &Ident) -> Option<Found> {
     }
 }
 
-fn join_of(join: &JoinOperator, span: Span) -> Option<Found> {
-    let constraint = match join {
+fn join_of(join: &Join) -> Option<Found> {
+    let span = || join.relation.span();
+    let constraint = match &join.join_operator {
         JoinOperator::Join(constraint)
         | JoinOperator::Inner(constraint)
         | JoinOperator::Left(constraint)
@@ -226,16 +227,16 @@ fn join_of(join: &JoinOperator, span: Span) -> Option<Found> {
         | JoinOperator::FullOuter(constraint)
         | JoinOperator::CrossJoin(constraint) => constraint,
         JoinOperator::Semi(_) | JoinOperator::LeftSemi(_) | JoinOperator::RightSemi(_) => {
-            return foreign(span, "SEMI JOIN", "WHERE x IN (SELECT …), or EXISTS");
+            return foreign(span(), "SEMI JOIN", "WHERE x IN (SELECT …), or EXISTS");
         }
         JoinOperator::Anti(_) | JoinOperator::LeftAnti(_) | JoinOperator::RightAnti(_) => {
-            return foreign(span, "ANTI JOIN", "WHERE NOT EXISTS (SELECT …)");
+            return foreign(span(), "ANTI JOIN", "WHERE NOT EXISTS (SELECT …)");
         }
-        _ => return foreign(span, "join of this kind", "JOIN … ON, LEFT JOIN … ON or CROSS JOIN"),
+        _ => return foreign(span(), "join of this kind", "JOIN … ON, LEFT JOIN … ON or CROSS JOIN"),
     };
     match constraint {
         JoinConstraint::Natural => {
-            Some((span, "Natural join not supported".to_owned(), "JOIN … USING (x, y)".to_owned()))
+            Some((span(), "Natural join not supported".to_owned(), "JOIN … USING (x, y)".to_owned()))
         }
         _ => None,
     }
@@ -321,38 +322,41 @@ fn value_of(value: &ValueWithSpan) -> Option<Found> {
 }
 
 fn expression_of(expr: &Expr) -> Option<Found> {
-    let span = expr.span();
+    // Looked up only for an error: a span goes through the whole expression.
+    let span = || expr.span();
     match expr {
         Expr::ILike { expr: value, pattern, .. } => {
-            foreign(span, "ILIKE", &format!("lower({value}) LIKE lower({pattern})"))
+            foreign(span(), "ILIKE", &format!("lower({value}) LIKE lower({pattern})"))
         }
-        Expr::IsTrue(value) => foreign(span, "IS TRUE", &format!("coalesce({value}, false)")),
-        Expr::IsNotTrue(value) => foreign(span, "IS NOT TRUE", &format!("NOT coalesce({value}, false)")),
-        Expr::IsFalse(value) => foreign(span, "IS FALSE", &format!("NOT coalesce({value}, true)")),
-        Expr::IsNotFalse(value) => foreign(span, "IS NOT FALSE", &format!("coalesce({value}, true)")),
-        Expr::IsUnknown(value) => foreign(span, "IS UNKNOWN", &format!("{value} IS NULL")),
-        Expr::IsNotUnknown(value) => foreign(span, "IS NOT UNKNOWN", &format!("{value} IS NOT NULL")),
-        Expr::Like { any: true, .. } => foreign(span, "LIKE ANY", "a LIKE x OR a LIKE y"),
+        Expr::IsTrue(value) => foreign(span(), "IS TRUE", &format!("coalesce({value}, false)")),
+        Expr::IsNotTrue(value) => foreign(span(), "IS NOT TRUE", &format!("NOT coalesce({value}, false)")),
+        Expr::IsFalse(value) => foreign(span(), "IS FALSE", &format!("NOT coalesce({value}, true)")),
+        Expr::IsNotFalse(value) => foreign(span(), "IS NOT FALSE", &format!("coalesce({value}, true)")),
+        Expr::IsUnknown(value) => foreign(span(), "IS UNKNOWN", &format!("{value} IS NULL")),
+        Expr::IsNotUnknown(value) => foreign(span(), "IS NOT UNKNOWN", &format!("{value} IS NOT NULL")),
+        Expr::Like { any: true, .. } => foreign(span(), "LIKE ANY", "a LIKE x OR a LIKE y"),
         Expr::SimilarTo { expr: value, .. } | Expr::RLike { expr: value, .. } => {
-            foreign(span, "SIMILAR TO and RLIKE", &format!("regexp_like({value}, pattern)"))
+            foreign(span(), "SIMILAR TO and RLIKE", &format!("regexp_like({value}, pattern)"))
         }
-        Expr::IsNormalized { .. } => foreign(span, "IS NORMALIZED", "normalize(x) = x"),
+        Expr::IsNormalized { .. } => foreign(span(), "IS NORMALIZED", "normalize(x) = x"),
         Expr::InUnnest { expr: value, array_expr, .. } => {
-            foreign(span, "IN UNNEST", &format!("contains({array_expr}, {value})"))
+            foreign(span(), "IN UNNEST", &format!("contains({array_expr}, {value})"))
         }
-        Expr::Collate { .. } => foreign(span, "COLLATE", "lower(x)"),
-        Expr::Overlay { .. } => foreign(span, "OVERLAY", "substr(x, 1, n) || y || substr(x, m)"),
-        Expr::Convert { .. } => foreign(span, "CONVERT", "CAST(x AS type)"),
-        Expr::Cast { format: Some(_), .. } => foreign(span, "CAST … FORMAT", "date_parse(x, format)"),
-        Expr::Dictionary(_) | Expr::Map(_) => foreign(span, "map in braces", "MAP(ARRAY['a'], ARRAY[1])"),
-        Expr::JsonAccess { .. } => foreign(span, "colon for JSON", "json_extract_scalar(x, '$.a')"),
-        Expr::Trim { trim_characters: Some(_), .. } => foreign(span, "list of what is trimmed", "trim(BOTH y FROM x)"),
+        Expr::Collate { .. } => foreign(span(), "COLLATE", "lower(x)"),
+        Expr::Overlay { .. } => foreign(span(), "OVERLAY", "substr(x, 1, n) || y || substr(x, m)"),
+        Expr::Convert { .. } => foreign(span(), "CONVERT", "CAST(x AS type)"),
+        Expr::Cast { format: Some(_), .. } => foreign(span(), "CAST … FORMAT", "date_parse(x, format)"),
+        Expr::Dictionary(_) | Expr::Map(_) => foreign(span(), "map in braces", "MAP(ARRAY['a'], ARRAY[1])"),
+        Expr::JsonAccess { .. } => foreign(span(), "colon for JSON", "json_extract_scalar(x, '$.a')"),
+        Expr::Trim { trim_characters: Some(_), .. } => {
+            foreign(span(), "list of what is trimmed", "trim(BOTH y FROM x)")
+        }
         Expr::Ceil { field: CeilFloorKind::Scale(_), .. } | Expr::Floor { field: CeilFloorKind::Scale(_), .. } => {
-            foreign(span, "number of digits for ceil and floor", "round(x, n), or ceil(x * 100) / 100")
+            foreign(span(), "number of digits for ceil and floor", "round(x, n), or ceil(x * 100) / 100")
         }
-        Expr::Prefixed { .. } => foreign(span, "literal with this prefix", "'…'"),
+        Expr::Prefixed { .. } => foreign(span(), "literal with this prefix", "'…'"),
         Expr::UnaryOp { op, .. } if !matches!(op, UnaryOperator::Plus | UnaryOperator::Minus | UnaryOperator::Not) => {
-            foreign(span, &format!("operator {op}"), "a function, such as bitwise_not(x)")
+            foreign(span(), &format!("operator {op}"), "a function, such as bitwise_not(x)")
         }
         _ => None,
     }

@@ -20,9 +20,9 @@ pub(super) enum Resolution {
     Gives(Type),
     /// Trino has no such function.
     NoFunction,
-    /// No form of it takes such arguments. These are all forms, and the one that is nearest with the first argument that
-    /// it does not take, and what it takes in its place.
-    NoForm { forms: &'static [Signature], wrong: Option<(usize, Type)> },
+    /// No form of it takes such arguments. These are all forms, and of each that goes on longest the first argument that it
+    /// does not take, and what it takes in its place.
+    NoForm { forms: &'static [Signature], wrong: Vec<(usize, Type)> },
 }
 
 /// Types a lambda's result, given the place of the lambda and the types of its parameters.
@@ -35,14 +35,16 @@ pub(super) type TypeOfLambda<'a> = dyn FnMut(usize, &[Type]) -> Result<Type> + '
 pub(super) fn resolve(name: &str, arguments: &[Argument], lambda: &mut TypeOfLambda<'_>) -> Result<Resolution> {
     let Some(forms) = signatures(name) else { return Ok(Resolution::NoFunction) };
     let mut fitting = Vec::new();
-    let mut wrong: Option<(usize, Type)> = None;
+    let mut wrong: Vec<(usize, Type)> = Vec::new();
     for form in forms {
         let Some(formals) = form.formals(name, arguments.len()) else { continue };
         let mut binding = Binding::default();
         match binding.values(&formals, arguments) {
             Ok(()) => fitting.push((form, formals, binding)),
-            // The form that goes on longest is the nearest one.
-            Err((at, wanted)) if wrong.as_ref().is_none_or(|(nearest, _)| at > *nearest) => wrong = Some((at, wanted)),
+            Err((at, wanted)) if wrong.first().is_none_or(|(nearest, _)| at >= *nearest) => {
+                wrong.retain(|(nearest, _)| *nearest == at);
+                wrong.push((at, wanted));
+            }
             Err(_) => {}
         }
     }
