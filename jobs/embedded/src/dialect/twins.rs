@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use super::PATH_COLUMN;
 use datafusion::sql::sqlparser::ast::{Expr, Ident, Select, SelectItem, SetExpr};
 
 /// No name has it.
@@ -42,8 +43,8 @@ fn mark_columns(select: &mut Select) {
             SelectItem::ExprWithAlias { expr, alias } => (expr, alias.clone(), true),
             _ => continue,
         };
-        // An alias may be what the query orders by.
-        if seen.insert(name.value.clone()) && (is_alias || !has_star) {
+        // An alias may be what the query orders by, and no star shows the path.
+        if seen.insert(name.value.clone()) && (is_alias || !has_star || name.value == PATH_COLUMN) {
             continue;
         }
         let alias = Ident { value: format!("{}{MARK}{position}", name.value), ..name };
