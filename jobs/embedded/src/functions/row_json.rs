@@ -56,6 +56,13 @@ impl<'a> Reader<'a> {
         found
     }
 
+    /// Takes a key as it is written, with its quotes and the colon; false if something else stands here.
+    pub(super) fn eat_written(&mut self, key: &str) -> bool {
+        let found = self.bytes()[self.at..].starts_with(key.as_bytes());
+        self.at += if found { key.len() } else { 0 };
+        found
+    }
+
     /// Whether nothing but white space is left.
     pub(super) fn at_end(&mut self) -> bool {
         self.peek().is_none()
