@@ -71,7 +71,10 @@ impl<'a> Reader<'a> {
     /// Any value; none where the text is no JSON.
     pub(super) fn value(&mut self) -> Option<Value<'a>> {
         match self.peek()? {
-            b'"' => self.string().map(Value::Text),
+            b'"' => {
+                self.at += 1;
+                self.quoted().map(Value::Text)
+            }
             b'{' | b'[' => self.nested().then_some(Value::Nested),
             b't' => self.word("true", Value::Boolean(true)),
             b'f' => self.word("false", Value::Boolean(false)),
@@ -121,9 +124,11 @@ impl<'a> Reader<'a> {
 
     /// The text between quotes, which is the line's own where it has no escapes.
     pub(super) fn string(&mut self) -> Option<Cow<'a, str>> {
-        if !self.eat(b'"') {
-            return None;
-        }
+        if self.eat(b'"') { self.quoted() } else { None }
+    }
+
+    /// The text that begins behind a quote that was taken.
+    fn quoted(&mut self) -> Option<Cow<'a, str>> {
         let start = self.at;
         let mut escaped = false;
         loop {
