@@ -16,7 +16,6 @@ pub(super) fn functions() -> Family {
     vec![
         adapted("strpos", unicode::strpos(), bigint),
         adapted("levenshtein_distance", string::levenshtein(), bigint),
-        adapted("cardinality", datafusion::functions_nested::cardinality::cardinality_udf(), bigint),
         adapted("array_length", length::array_length_udf(), bigint),
         adapted("array_position", position::array_position_udf(), bigint),
         adapted("round", math::round(), rounded),

@@ -90,9 +90,9 @@ fn object<'a>(reader: &mut Reader<'a>, keys: &mut Keys, columns: &mut [Column<'a
     }
     let mut number = 0;
     loop {
-        let key = reader.key().ok_or(NO_JSON)?;
+        let position = keys.position(number, reader).ok_or(NO_JSON)?;
         let value = reader.value().ok_or(NO_JSON)?;
-        if let Some(at) = keys.position(number, &key) {
+        if let Some(at) = position {
             if columns[at].written {
                 return Err(Refusal::Because("a field comes twice"));
             }
@@ -128,8 +128,8 @@ const MOST_KEPT_KEYS: usize = 64;
 /// Which field a key means. Upper and lower case are the same.
 struct Keys {
     names: Vec<String>,
-    /// The keys of lines so far, by their place in the line, with the fields that they mean. Lines of a log mostly have the
-    /// same keys in the same order.
+    /// The keys of lines so far as they were written, `"key":`, by their place in the line, with the fields that they mean.
+    /// Lines of a log mostly have the same keys in the same order, and then none of them is read again.
     kept: Vec<(String, Option<usize>)>,
 }
 
@@ -138,26 +138,31 @@ impl Keys {
         Self { names: fields.iter().map(|field| field.name().to_lowercase()).collect(), kept: Vec::new() }
     }
 
-    /// The field of a line's key with this number, counted from zero.
-    fn position(&mut self, number: usize, key: &str) -> Option<usize> {
+    /// Reads a line's key with this number, counted from zero, and its colon: the field that it means, if any; none where the
+    /// text is no JSON.
+    fn position(&mut self, number: usize, reader: &mut Reader<'_>) -> Option<Option<usize>> {
         if let Some((kept, position)) = self.kept.get(number)
-            && kept == key
+            && reader.eat_written(kept)
         {
-            return *position;
+            return Some(*position);
         }
+        let key = reader.key()?;
         let position = if key.is_ascii() {
-            self.names.iter().position(|name| name.eq_ignore_ascii_case(key))
+            self.names.iter().position(|name| name.eq_ignore_ascii_case(&key))
         } else {
             let key = key.to_lowercase();
             self.names.iter().position(|name| *name == key)
         };
-        let entry = (key.to_owned(), position);
-        if number < self.kept.len() {
-            self.kept[number] = entry;
-        } else if number < MOST_KEPT_KEYS {
-            self.kept.push(entry);
+        // A key with escapes is written otherwise than it is read.
+        if let Cow::Borrowed(key) = key {
+            let entry = (format!("\"{key}\":"), position);
+            if number < self.kept.len() {
+                self.kept[number] = entry;
+            } else if number == self.kept.len() && number < MOST_KEPT_KEYS {
+                self.kept.push(entry);
+            }
         }
-        position
+        Some(position)
     }
 }
 
@@ -225,6 +230,28 @@ mod tests {
         assert_eq!(row(r#"{"\u0061":"é"}"#), "é|~");
         // A long s is no s, though its capital letter is S.
         assert_eq!(row(r#"{"uſer":"x"}"#), "~|~");
+    }
+
+    #[test]
+    fn keys_are_found_wherever_the_lines_before_had_them() {
+        let lines = [
+            r#"{"a":"1","user":"x"}"#,
+            r#"{"user":"y","a":"2"}"#,
+            r#"{"\u0061":"3","user":"z"}"#,
+            r#"{ "a" : "4" , "user" : "w" }"#,
+            r#"{"A":"5","z":0,"user":"v"}"#,
+            r#"{"a":"6","user"}"#,
+            r#"{"a":"7"}"#,
+            r#"{"a":"8","ab":"9","user":"u"}"#,
+        ];
+        let rows: Vec<String> = lines.iter().enumerate().map(|(n, line)| format!("({n}, '{line}')")).collect();
+        let row = "try(CAST(json_parse(line) AS ROW(a varchar, \"user\" varchar)))";
+        let sql = format!(
+            "SELECT array_join(array_agg(coalesce(r.a, '~') || coalesce(r.\"user\", '~') ORDER BY n), ' ')
+             FROM (SELECT n, {row} AS r FROM (VALUES {}) AS t(n, line))",
+            rows.join(", ")
+        );
+        assert_eq!(answer(&sql), "1x 2y 3z 4w 5v ~~ 7~ 8u");
     }
 
     #[test]

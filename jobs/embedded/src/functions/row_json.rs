@@ -56,6 +56,13 @@ impl<'a> Reader<'a> {
         found
     }
 
+    /// Takes a key as it is written, with its quotes and the colon; false if something else stands here.
+    pub(super) fn eat_written(&mut self, key: &str) -> bool {
+        let found = self.bytes()[self.at..].starts_with(key.as_bytes());
+        self.at += if found { key.len() } else { 0 };
+        found
+    }
+
     /// Whether nothing but white space is left.
     pub(super) fn at_end(&mut self) -> bool {
         self.peek().is_none()
@@ -64,7 +71,10 @@ impl<'a> Reader<'a> {
     /// Any value; none where the text is no JSON.
     pub(super) fn value(&mut self) -> Option<Value<'a>> {
         match self.peek()? {
-            b'"' => self.string().map(Value::Text),
+            b'"' => {
+                self.at += 1;
+                self.quoted().map(Value::Text)
+            }
             b'{' | b'[' => self.nested().then_some(Value::Nested),
             b't' => self.word("true", Value::Boolean(true)),
             b'f' => self.word("false", Value::Boolean(false)),
@@ -114,9 +124,11 @@ impl<'a> Reader<'a> {
 
     /// The text between quotes, which is the line's own where it has no escapes.
     pub(super) fn string(&mut self) -> Option<Cow<'a, str>> {
-        if !self.eat(b'"') {
-            return None;
-        }
+        if self.eat(b'"') { self.quoted() } else { None }
+    }
+
+    /// The text that begins behind a quote that was taken.
+    fn quoted(&mut self) -> Option<Cow<'a, str>> {
         let start = self.at;
         let mut escaped = false;
         loop {

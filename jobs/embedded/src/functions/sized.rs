@@ -51,7 +51,15 @@ fn substr(args: &[ArrayRef]) -> Result<ArrayRef> {
             Ok(Arc::new(parts.finish()))
         }
         _ => {
-            slices(value.as_string_view(), |row, text| Ok(part(row).map(|(start, length)| slice(text, start, length))))
+            // The text of the row before and its part. Neighbours may be views of one text, as the paths of an object's rows are.
+            let mut last = ("", (1, i64::MAX), "");
+            slices(value.as_string_view(), |row, text| {
+                let Some(bounds) = part(row) else { return Ok(None) };
+                if !std::ptr::eq(last.0, text) || last.1 != bounds {
+                    last = (text, bounds, slice(text, bounds.0, bounds.1));
+                }
+                Ok(Some(last.2))
+            })
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use anyhow::Result;
 use datafusion::arrow::array::{RecordBatch, UInt32Array};
-use datafusion::arrow::compute::take_record_batch;
+use datafusion::arrow::compute::{partition, take_arrays, take_record_batch};
 use datafusion::arrow::row::{Row, RowConverter, SortField};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 
@@ -18,23 +18,21 @@ pub(super) fn split(batch: &RecordBatch, keys: usize) -> Result<Vec<(String, Vec
     let first_key = batch.num_columns() - keys;
     let schema = batch.schema();
     let key_columns = &batch.columns()[first_key..];
+    // Neighbours mostly have the same key, so that of a run of rows is encoded once.
+    let runs = partition(key_columns)?.ranges();
+    let firsts = runs.iter().map(|run| u32::try_from(run.start)).collect::<Result<Vec<u32>, _>>()?;
+    let run_keys = take_arrays(key_columns, &UInt32Array::from(firsts), None)?;
     let fields = key_columns.iter().map(|column| SortField::new(column.data_type().clone())).collect();
-    let encoded = RowConverter::new(fields)?.convert_columns(key_columns)?;
-    // The rows of each partition: equal keys are equal bytes, which costs no text a row.
+    let encoded = RowConverter::new(fields)?.convert_columns(&run_keys)?;
+    // The rows of each partition: equal keys are equal bytes.
     let mut found: HashMap<Row<'_>, usize> = HashMap::new();
     let mut rows: Vec<Vec<u32>> = Vec::new();
-    // Neighbours mostly have the same key.
-    let mut last: Option<(Row<'_>, usize)> = None;
-    for (row, key) in encoded.iter().enumerate() {
-        let at = match last {
-            Some((last, at)) if last == key => at,
-            _ => *found.entry(key).or_insert(rows.len()),
-        };
-        last = Some((key, at));
+    for (run, key) in runs.into_iter().zip(encoded.iter()) {
+        let at = *found.entry(key).or_insert(rows.len());
         if at == rows.len() {
             rows.push(Vec::new());
         }
-        rows[at].push(u32::try_from(row)?);
+        rows[at].extend(u32::try_from(run.start)?..u32::try_from(run.end)?);
     }
     let options = FormatOptions::default().with_null(DEFAULT_PARTITION);
     let formatters: Result<Vec<_>, _> =

@@ -29,7 +29,7 @@ pub(super) fn texts_as(texts: &StringViewArray, to: &DataType, lenient: bool) ->
         DataType::Int32 => target.parsed::<Int32Array, i32>(plain),
         DataType::Int64 => target.parsed::<Int64Array, i64>(plain),
         DataType::Float32 => target.parsed::<Float32Array, f32>(float),
-        DataType::Float64 => target.parsed::<Float64Array, f64>(float),
+        DataType::Float64 => target.parsed::<Float64Array, f64>(|text| digits(text).or_else(|| float(text))),
         DataType::Boolean => target.parsed::<BooleanArray, bool>(boolean),
         DataType::Date32 => target.parsed::<Date32Array, i32>(|text| {
             i32::try_from((parse_date(text.trim())? - NaiveDate::default()).num_days()).ok()
@@ -116,6 +116,17 @@ fn is_offset(zone: &str) -> bool {
 /// Digits with a sign: neither spaces, nor a fraction, nor an exponent.
 fn plain<T: FromStr>(text: &str) -> Option<T> {
     text.parse().ok()
+}
+
+/// A whole number of so few digits that a double holds it exactly, as most of a log are.
+fn digits(text: &str) -> Option<f64> {
+    if text.is_empty() || text.len() > 15 {
+        return None;
+    }
+    let digits = text
+        .bytes()
+        .try_fold(0_u64, |number, byte| byte.is_ascii_digit().then(|| number * 10 + u64::from(byte - b'0')))?;
+    Some(digits as f64)
 }
 
 /// As Java reads a double: spaces around it do not matter, and only `NaN` and `Infinity` are words.
@@ -216,6 +227,16 @@ mod tests {
         assert_eq!(float::<f64>("-Infinity"), Some(f64::NEG_INFINITY));
         for text in ["inf", "nan", "infinity", "1_0", "", "0x"] {
             assert_eq!(float::<f64>(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn digits_alone_are_the_double_that_they_are_otherwise() {
+        for text in ["0", "007", "200", "1675146135165", "999999999999999", "100000000000001"] {
+            assert_eq!(digits(text), float::<f64>(text), "{text}");
+        }
+        for text in ["", "-1", "+1", "1.0", " 1", "1e3", "\u{663}", "1000000000000000"] {
+            assert_eq!(digits(text), None, "{text}");
         }
     }
 
