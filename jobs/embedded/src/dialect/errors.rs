@@ -74,7 +74,10 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named() {
-        assert_eq!(answer("SELECT numeric_histogram(1)"), "the embedded engine has no function `numeric_histogram`");
+        assert_eq!(
+            answer("SELECT numeric_histogram(1, 2e0)"),
+            "the embedded engine has no function `numeric_histogram`"
+        );
         assert_eq!(answer("SELECT a FROM (VALUES (1)) AS t(b)"), "there is no column a; there are: b");
         assert_eq!(answer("SELECT * FROM nowhere"), "table 'datafusion.public.nowhere' not found");
     }
