@@ -167,7 +167,7 @@ async fn a_month_with_days_that_are_missing_stale_or_short_of_hours_is_not_made_
     for problem in [
         "2023-01-10 was never aggregated",
         "2023-01-15 is stale",
-        "2023-01-20 lacks hours (2023-01-20T03,2023-01-20T04)",
+        "2023-01-20 lacks hours (2023-01-20T03, 2023-01-20T04)",
         "2023-02-02 was never aggregated",
         "aggregate --from 2023-01-10 --to 2023-02-02",
     ] {

@@ -22,7 +22,7 @@ const VALUES: [(&str, AthenaType, Option<&str>); 16] = [
     ("''", ("varchar", i32::MAX, 0), Some("")),
     ("CAST(NULL AS varchar)", ("varchar", i32::MAX, 0), None),
     ("DATE '2023-01-31'", ("date", 0, 0), Some("2023-01-31")),
-    ("TIMESTAMP '2023-01-31 06:00:00'", ("timestamp", 3, 0), Some("2023-01-31 06:00:00.000")),
+    ("TIMESTAMP '2023-01-31 06:00:00.000'", ("timestamp", 3, 0), Some("2023-01-31 06:00:00.000")),
     ("now()", ("timestamp with time zone", 3, 0), None),
     ("ARRAY['a', 'b c', NULL]", ("array", 0, 0), Some("[a, b c, null]")),
     ("to_utf8('hey')", ("varbinary", 1 << 30, 0), Some("68 65 79")),
