@@ -66,6 +66,8 @@ pub struct Summary {
     pub sql: String,
     /// How far it is.
     pub state: State,
+    /// How often `GetQueryExecution` asked for it.
+    pub asked: u64,
 }
 
 /// The stand-in: a workgroup, and the executions of its queries.
@@ -121,6 +123,7 @@ impl AthenaLocal {
             id: execution.id.clone(),
             sql: execution.request.query_string.clone(),
             state: execution.state,
+            asked: execution.asked,
         };
         executions.ids.iter().filter_map(|id| executions.by_id.get(id)).map(summary).collect()
     }

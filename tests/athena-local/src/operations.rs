@@ -128,7 +128,9 @@ impl AthenaLocal {
     }
 
     pub(crate) fn get(&self, request: &One) -> Answer {
-        Ok(json!({ "QueryExecution": self.execution(&request.query_execution_id)?.to_json() }))
+        let execution = self.execution(&request.query_execution_id)?;
+        self.change(&execution.id, |execution| execution.asked += 1);
+        Ok(json!({ "QueryExecution": execution.to_json() }))
     }
 
     pub(crate) fn batch_get(&self, request: &Many) -> Answer {
