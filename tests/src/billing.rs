@@ -54,6 +54,12 @@ pub fn day(text: &str) -> Day {
     text.parse().expect("a day")
 }
 
+/// The same arguments of `invoice`, with so much accepted: `malformed=12,days=2`.
+#[must_use]
+pub fn accept(numbers: &str, args: Args) -> Args {
+    Args { accept: Some(numbers.parse().expect("numbers to accept")), ..args }
+}
+
 /// Arguments of `invoice` for a draft of a month.
 #[must_use]
 pub fn draft(text: &str) -> Args {

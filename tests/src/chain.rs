@@ -10,7 +10,7 @@ use meterlake_repair::{Args as RepairArgs, RepairJob};
 use meterlake_tables::TablesJob;
 use serde_json::Value;
 
-use crate::billing::{draft, finalize};
+use crate::billing::{accept, draft, finalize};
 use crate::calls::{call, lines, with};
 use crate::lake::{counts, hour, one, run, statuses};
 
@@ -78,9 +78,8 @@ pub async fn chain(lake: &Lake, malformed: f64) -> (Vec<Value>, Files) {
 /// What follows on [`chain`]: January is made final, then calls of January arrive in February, whose final invoices
 /// correct it. The files of both months.
 pub async fn close(lake: &Lake) -> [Files; 2] {
-    // With force, because only the last day of the month was merged; and malformed on purpose.
-    let accept = Some("malformed=1000".parse().unwrap());
-    let last = |month: &str| InvoiceArgs { force: true, accept: accept.clone(), ..finalize(month) };
+    // Only the last day of the month was merged; and some lines are malformed on purpose.
+    let last = |month: &str| accept("malformed=1000,days=40", finalize(month));
     let (made, january) = invoices(lake, last("2023-01")).await;
     assert_eq!(made["status"], "final");
     let arrival = hour("2023-02-01T05");

@@ -165,7 +165,7 @@ pub struct MonthNotes {
     /// How much of that a person accepted, by gate.
     pub accepted: BTreeMap<String, u64>,
     /// The problems in spite of which it was made final.
-    pub forced: Vec<String>,
+    pub accepted_days: Vec<String>,
     /// The later month that corrects this one, and is final or being made final.
     pub adjusted_by: Option<Month>,
     /// Since when it does.

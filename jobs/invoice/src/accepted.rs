@@ -1,4 +1,4 @@
-//! What a person accepted of what was not read: with `--accept`, and noted with the month since.
+//! What a person accepted of what was not read or not built: with `--accept`, and noted with the month since.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,11 +18,13 @@ pub enum Gate {
     Objects,
     /// Raw files in hours that can never be built again.
     Late,
+    /// Days that are over and not published as they are.
+    Days,
 }
 
 impl Gate {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Malformed, Self::Copies, Self::Objects, Self::Late];
+    pub const ALL: [Self; 5] = [Self::Malformed, Self::Copies, Self::Objects, Self::Late, Self::Days];
 
     /// Its key: `malformed`.
     #[must_use]
@@ -32,6 +34,7 @@ impl Gate {
             Self::Copies => "copies",
             Self::Objects => "objects",
             Self::Late => "late",
+            Self::Days => "days",
         }
     }
 }

@@ -42,11 +42,8 @@ pub struct Args {
     /// Leave out the pages for people
     #[arg(long)]
     pub no_html: bool,
-    /// Make final in spite of days that are missing or stale; it is noted. Make a draft again even if nothing changed
-    #[arg(long)]
-    pub force: bool,
-    /// Accept so many malformed lines, copies, unreadable objects or late files, as a refusal names them; it is noted,
-    /// and holds while they are not more: malformed=12,copies=46,objects=1,late=2
+    /// Accept so many malformed lines, copies, unreadable objects, late files, or days that are missing or stale, as a
+    /// refusal names them; it is noted, and holds while they are not more: malformed=12,copies=46,objects=1,late=2,days=1
     #[arg(long, value_name = "KEY=N,…", conflicts_with = "customer")]
     pub accept: Option<Accepted>,
     /// Until when it is no error that days are missing or stale: 2023-02-10T00:00:00Z, or +9d after the month
@@ -85,7 +82,6 @@ impl Job for InvoiceJob {
             customer: args.customer.clone(),
             plans,
             html: !args.no_html,
-            force: args.force,
             accept: args.accept.clone().unwrap_or_default(),
             wait_until: args.wait_until,
             now: context.now,

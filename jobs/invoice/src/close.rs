@@ -16,6 +16,7 @@ use meterlake_core::period::{Day, Hour, Month, Period};
 use meterlake_core::publications::{self, Head};
 use meterlake_core::run::NotYet;
 
+use crate::accepted::{Accepted, Gate};
 use crate::gates::LateFiles;
 use crate::look::{FinalMonth, Work, is_final};
 
@@ -128,24 +129,37 @@ impl fmt::Display for Problem {
 
 const IS_NOT_OVER: &str = "is not over yet";
 
-/// Refuses a month with problems.
+/// What has to be accepted for a month with these problems to be made final. A day that is not over can only be waited for.
+pub(crate) fn accepting(problems: &[Problem]) -> Accepted {
+    let is_over = problems.iter().all(|problem| problem.what != IS_NOT_OVER);
+    Some((Gate::Days, problems.len() as u64)).filter(|_| is_over && !problems.is_empty()).into_iter().collect()
+}
+
+/// Refuses a month with problems that are not accepted.
 ///
 /// # Errors
-/// There is one; the error names all, and the command that mends them.
-pub(crate) fn refuse(month: Month, problems: &[Problem]) -> Result<(), NotYet> {
+/// There is one; the error names all, the command that mends them, and how to go on without.
+pub(crate) fn refuse(month: Month, problems: &[Problem], accepted: &Accepted) -> Result<(), NotYet> {
     let Some(any) = problems.last() else { return Ok(()) };
+    let needed = accepting(problems);
+    if !needed.is_empty() && accepted.covers(Gate::Days, problems.len() as u64) {
+        return Ok(());
+    }
     // Only what is over can be mended.
     let mut mendable = problems.iter().filter(|problem| problem.what != IS_NOT_OVER);
     let first = mendable.next();
     let last = mendable.next_back().or(first);
-    let mend = match first.zip(last) {
+    let mut mend = match first.zip(last) {
         Some((first, last)) => {
             format!("run `aggregate --from {} --to {}` (and `merge` for missing hours)", first.day, last.day)
         }
         None => format!("wait until {} is over", any.day),
     };
+    if !needed.is_empty() {
+        mend.push_str(&format!(", or go on with what there is with `--accept {}`", accepted.with(&needed)));
+    }
     let named: Vec<String> = problems.iter().map(Problem::to_string).collect();
-    Err(NotYet(format!("the month {month} cannot be made final: {}: {mend}, or go on with --force", named.join("; "))))
+    Err(NotYet(format!("the month {month} cannot be made final: {}: {mend}", named.join("; "))))
 }
 
 /// Claims the final months that this one adjusts, so that no other month adjusts them at the same time: two that run at

@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::accepted::Accepted;
 use crate::args::InvoiceJob;
-use crate::close::{Obstacles, claim, is_unchanged, obstacles, refuse, start_in};
+use crate::close::{Obstacles, accepting, claim, is_unchanged, obstacles, refuse, start_in};
 use crate::export::Summary;
 use crate::extract::{Untimely, meters, render, untimely, usage_folder};
 use crate::gates;
@@ -40,9 +40,7 @@ pub struct Options {
     pub plans: Location,
     /// Make pages for people.
     pub html: bool,
-    /// Make final in spite of problems; make again even if nothing changed. What was not read it does not pass.
-    pub force: bool,
-    /// How much of what was not read is accepted, beside what was before.
+    /// How much of what was not read or not built is accepted, beside what was before.
     pub accept: Accepted,
     /// Until when a month that cannot be made final yet is reported as waiting.
     pub wait_until: Option<WaitUntil>,
@@ -81,13 +79,13 @@ async fn attempt(lake: &Lake, month: Month, options: &Options) -> Result<Option<
     }
     let tally = MonthTally::look(lake, month).await?;
     let accepted = work.accepted(&options.accept);
-    let mut forced = Vec::new();
+    let mut accepted_days = Vec::new();
     if options.finalize {
         let Obstacles { problems, late } = obstacles(lake, month).await?;
-        let shut = gates::refusal(lake, month, &tally, &late, &accepted)?;
-        let refused = if options.force { Ok(()) } else { refuse(month, &problems) };
+        let refused = refuse(month, &problems, &accepted);
+        let shut = gates::refusal(lake, month, &tally, &late, &accepted.with(&accepting(&problems)))?;
         match (refused, shut) {
-            (Ok(()), None) => forced.extend(problems.iter().map(ToString::to_string)),
+            (Ok(()), None) => accepted_days.extend(problems.iter().map(ToString::to_string)),
             (Ok(()), Some(shut)) => bail!(shut),
             // Time mends only the one, so there is nothing to wait for.
             (Err(not_yet), Some(shut)) => bail!("{not_yet}; besides, {shut}"),
@@ -106,9 +104,8 @@ async fn attempt(lake: &Lake, month: Month, options: &Options) -> Result<Option<
         }
     }
     let draft = work.slot.draft(InvoiceJob::NAME)?;
-    let usage =
-        work.slot.begin(InvoiceJob::NAME, &work.sql, &work.fingerprint("", options.html), options.force).await?;
-    let found = Found { tally: tally.all, accepted, forced };
+    let usage = work.slot.begin(InvoiceJob::NAME, &work.sql, &work.fingerprint("", options.html), false).await?;
+    let found = Found { tally: tally.all, accepted, accepted_days };
     match make_and_publish(&work, options, &found, (&draft, &usage)).await {
         Ok(report) => {
             usage.discard(lake).await;
@@ -129,8 +126,8 @@ async fn attempt(lake: &Lake, month: Month, options: &Options) -> Result<Option<
 struct Found {
     tally: Tally,
     accepted: Accepted,
-    /// The problems in spite of which it is made final.
-    forced: Vec<String>,
+    /// The days in spite of which it is made final.
+    accepted_days: Vec<String>,
 }
 
 /// The report of a month that is final already.
@@ -155,7 +152,7 @@ async fn unchanged_draft(work: &Work<'_>, options: &Options, accepted: &Accepted
     let is_same = published.fingerprint == work.fingerprint(options.status(), options.html)
         && *accepted == work.accepted(&Accepted::default());
     let output = generation_folder(current);
-    if !is_same || options.force || options.customer.is_some() || !is_there(work.lake, &output).await? {
+    if !is_same || options.customer.is_some() || !is_there(work.lake, &output).await? {
         return Ok(None);
     }
     stays(work, Status::Draft, published, output).await.map(Some)
@@ -209,8 +206,8 @@ async fn make_and_publish(
         late_or_early = untimely(work, usage).await?;
         made.scan += late_or_early.scan;
     }
-    let besides =
-        Besides { tally: &found.tally, untimely: late_or_early, accepted: &found.accepted, forced: &found.forced };
+    let Found { tally, accepted, accepted_days } = found;
+    let besides = Besides { tally, untimely: late_or_early, accepted, accepted_days };
     let publication = Publication {
         generation: draft.generation.clone(),
         fingerprint: work.fingerprint(options.status(), options.html),
@@ -291,7 +288,7 @@ async fn write(work: &Work<'_>, options: &Options, found: &Found, drafts: (&Draf
         "usage_daily": work.days,
         "adjusted": adjusted.collect::<Vec<_>>(),
         "months_not_adjusted": made.summary.not_adjusted,
-        "forced": found.forced,
+        "accepted_days": found.accepted_days,
         "accepted": found.accepted.to_string(),
     });
     store.write(&draft.folder.join(KEPT_INPUTS), &serde_json::to_vec_pretty(&inputs)?).await?;
@@ -329,9 +326,7 @@ pub(crate) async fn plan(lake: &Lake, month: Month, options: &Options) -> Result
     let why = match &work.slot.published {
         Some(published) if is_final(published) => "is final and would stay as it is",
         Some(_) if !is_current_there(&work).await? => "would be made again, because its folder is gone",
-        Some(published) if published.fingerprint == work.fingerprint(options.status(), options.html) => {
-            "is unchanged; with --force it would be made again"
-        }
+        Some(published) if published.fingerprint == work.fingerprint(options.status(), options.html) => "is unchanged",
         Some(_) if options.finalize => "would be made final",
         Some(_) => "would be made again, because its usage, the plans or the SQL changed",
         None if options.finalize => "would be made and made final at once",

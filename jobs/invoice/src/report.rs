@@ -92,9 +92,9 @@ pub struct Report {
     /// How much of that a person accepted: `malformed=12,copies=46`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub accepted: String,
-    /// What would have kept the month from being made final, had it not been forced.
+    /// The days that would have kept the month from being made final, had they not been accepted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub forced: Vec<String>,
+    pub accepted_days: Vec<String>,
     /// The folder of all files. `None`: the month waits, and has no draft.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<Location>,
@@ -113,12 +113,12 @@ pub(crate) struct Besides<'a> {
     pub(crate) tally: &'a Tally,
     pub(crate) untimely: Untimely,
     pub(crate) accepted: &'a Accepted,
-    pub(crate) forced: &'a [String],
+    pub(crate) accepted_days: &'a [String],
 }
 
 /// What to note with a published month.
 pub(crate) fn notes(summary: &Summary, besides: &Besides<'_>) -> MonthNotes {
-    let Besides { tally, untimely, accepted, forced } = besides;
+    let Besides { tally, untimely, accepted, accepted_days } = besides;
     MonthNotes {
         invoices: summary.invoices,
         line_items: summary.line_items,
@@ -139,7 +139,7 @@ pub(crate) fn notes(summary: &Summary, besides: &Besides<'_>) -> MonthNotes {
         unreadable_values: tally.unreadable_values,
         unreadable_objects: tally.unreadable_objects,
         accepted: accepted.notes(),
-        forced: forced.to_vec(),
+        accepted_days: accepted_days.to_vec(),
         ..MonthNotes::default()
     }
 }
@@ -182,7 +182,7 @@ impl Report {
             unreadable_values: notes.unreadable_values,
             unreadable_objects: notes.unreadable_objects,
             accepted: Accepted::noted(&notes.accepted).to_string(),
-            forced: notes.forced,
+            accepted_days: notes.accepted_days,
             output: None,
             generation: String::new(),
             scan: Scan::default(),
@@ -251,9 +251,9 @@ impl fmt::Display for Report {
         if !self.accepted.is_empty() {
             write!(f, "; accepted: {}", self.accepted)?;
         }
-        match self.forced.len() {
+        match self.accepted_days.len() {
             0 => Ok(()),
-            forced => write!(f, "; forced in spite of {forced} problems"),
+            days => write!(f, "; in spite of {days} days that are missing or stale"),
         }
     }
 }

@@ -6,8 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use meterlake_core::clock::Clock;
 use meterlake_core::publications;
 use meterlake_core::slot::Slot;
-use meterlake_invoice::Args;
-use meterlake_tests::billing::{Invoices, Used, draft, finalize, month, used};
+use meterlake_tests::billing::{Invoices, Used, accept, draft, finalize, month, used};
 use meterlake_tests::lake::TestLake;
 use rust_decimal::Decimal;
 
@@ -97,12 +96,12 @@ async fn a_customer_that_the_kept_plans_do_not_know_is_priced_by_those_of_now() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_claim_leaves_no_other_claim_and_force_does_not_break_it() {
+async fn a_refused_claim_leaves_no_other_claim_and_what_is_accepted_does_not_break_it() {
     let lake = january().await;
     for text in ["2022-12", "2023-02", "2023-03"] {
         lake.fill(text).await;
     }
-    lake.invoice(&Args { force: true, ..finalize("2022-12") }).await;
+    lake.invoice(&accept("days=40", finalize("2022-12"))).await;
     // March claims December alone, as a run that was cut off may leave it.
     claim(&lake, "2022-12", "2023-03", "2999-01-01T00:00:00Z").await;
     let claim_of = async |text: &str| {
@@ -110,7 +109,7 @@ async fn a_refused_claim_leaves_no_other_claim_and_force_does_not_break_it() {
         head.publication().unwrap().notes.adjusted_by
     };
     let before = claim_of("2023-01").await;
-    for args in [finalize("2023-02"), Args { force: true, ..finalize("2023-02") }] {
+    for args in [finalize("2023-02"), accept("days=40", finalize("2023-02"))] {
         let error = lake.invoice_fails(&args).await;
         assert!(error.contains("invoice --month 2023-03 --finalize"), "{error}");
         assert_eq!(claim_of("2023-01").await, before);
@@ -282,7 +281,7 @@ async fn in_whatever_order_usage_arrives_all_invoices_together_are_its_price() {
         }
         let mut expected = Vec::new();
         for text in months.iter().chain(&["2023-04"]) {
-            expected.push(on_time.invoice(&Args { force: true, ..finalize(text) }).await);
+            expected.push(on_time.invoice(&accept("days=40", finalize(text))).await);
         }
         assert!(expected.iter().all(|made| made.report["adjustments"] == 0), "seed {seed}");
         assert!(all.iter().any(|made| made.report["adjustments"] != 0), "seed {seed} adjusts nothing");

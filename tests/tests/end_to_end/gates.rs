@@ -6,7 +6,7 @@ use meterlake_aggregate::AggregateJob;
 use meterlake_core::clock::Clock;
 use meterlake_core::period::Period;
 use meterlake_invoice::{Args, InvoiceJob};
-use meterlake_tests::billing::{day, draft, finalize, used};
+use meterlake_tests::billing::{accept, day, draft, finalize, used};
 use meterlake_tests::calls::{calls, many_calls};
 use meterlake_tests::lake::{TestLake, hour, run};
 use meterlake_tests::programs;
@@ -20,10 +20,6 @@ const DAY: &str = "2023-01-31";
 
 fn no_records(count: u32) -> String {
     (0..count).map(|number| format!("no record {number}\n")).collect()
-}
-
-fn accept(numbers: &str, args: Args) -> Args {
-    Args { accept: Some(numbers.parse().unwrap()), ..args }
 }
 
 fn wait(args: Args) -> Args {
@@ -84,8 +80,6 @@ async fn malformed_lines_keep_a_month_from_being_final_until_they_are_accepted()
         assert!(error.contains(said), "{said}: {error}");
     }
     assert_eq!(lake.query(&query_in(&error)).await.len(), 12);
-    // Force is for days that are missing or stale.
-    assert_eq!(lake.invoice_fails(&Args { force: true, ..finalize("2023-01") }).await, error);
     assert!(lake.invoice_fails(&accept("malformed=11,copies=100", finalize("2023-01"))).await.contains("malformed=12"));
 
     let last = lake.invoice(&accept("malformed=12", finalize("2023-01"))).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use meterlake_core::notes::DayNotes;
 use meterlake_invoice::Args;
-use meterlake_tests::billing::{Invoices, Used, draft, finalize, month, records, sum, used};
+use meterlake_tests::billing::{Invoices, Used, accept, draft, finalize, month, records, sum, used};
 use meterlake_tests::lake::{TestLake, hour, run};
 use meterlake_tests::tree::tree;
 use serde_json::json;
@@ -143,7 +143,7 @@ async fn a_final_month_never_changes() {
     let before = tree(&made.folder);
     lake.put_usage("2023-02-10", &[used("a", "2023-01-31", 100)]).await;
     lake.set_plans(&PLANS.replace("price = 49", "price = 99"));
-    for args in [finalize("2023-01"), draft("2023-01"), Args { force: true, ..finalize("2023-01") }] {
+    for args in [finalize("2023-01"), draft("2023-01"), accept("days=40", finalize("2023-01"))] {
         let again = lake.invoice(&args).await;
         assert_eq!((again.status(), &again.folder), ("already final", &made.folder));
         assert_eq!(again.report["totals"], json!({"USD": "54.57"}));
@@ -170,18 +170,20 @@ async fn a_month_with_days_that_are_missing_stale_or_short_of_hours_is_not_made_
         "2023-01-20 lacks hours (2023-01-20T03, 2023-01-20T04)",
         "2023-02-02 was never aggregated",
         "aggregate --from 2023-01-10 --to 2023-02-02",
+        "`--accept days=4`",
     ] {
         assert!(error.contains(problem), "{problem}: {error}");
     }
     assert!(!error.contains("2023-02-03") && !error.contains("2022-12-31"), "{error}");
     assert!(!lake.folder().join("invoices").exists());
 
-    let forced = lake.invoice(&Args { force: true, ..finalize("2023-01") }).await;
-    assert_eq!(forced.status(), "final");
-    assert_eq!(forced.report["forced"].as_array().unwrap().len(), 4);
-    assert!(forced.text("_inputs.json").contains("2023-01-10 was never aggregated"));
+    assert_eq!(lake.invoice_fails(&accept("days=3", finalize("2023-01"))).await, error);
+    let last = lake.invoice(&accept("days=4", finalize("2023-01"))).await;
+    assert_eq!((last.status(), &last.report["accepted"]), ("final", &json!("days=4")));
+    assert_eq!(last.report["accepted_days"].as_array().unwrap().len(), 4);
+    assert!(last.text("_inputs.json").contains("2023-01-10 was never aggregated"));
     let again = lake.invoice(&finalize("2023-01")).await;
-    assert_eq!(again.report["forced"], forced.report["forced"]);
+    assert_eq!(again.report["accepted_days"], last.report["accepted_days"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

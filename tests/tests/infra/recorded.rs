@@ -20,7 +20,7 @@ use meterlake_invoice::InvoiceJob;
 use meterlake_merge::MergeJob;
 use meterlake_repair::{Args as RepairArgs, RepairJob};
 use meterlake_tables::TablesJob;
-use meterlake_tests::billing::{day, draft, finalize, month};
+use meterlake_tests::billing::{accept, day, draft, finalize, month};
 use meterlake_tests::calls::{calls, many_calls};
 use meterlake_tests::cut::CallNames;
 use meterlake_tests::lake::{hour, one, range, run};
@@ -133,11 +133,11 @@ impl Recorder {
         let plans = lake.config.billing.plans.clone();
         lake.store.write(&plans, PLANS.as_bytes()).await.unwrap();
         self.run::<InvoiceJob>("Invoice", &draft("2023-01")).await;
-        let again = meterlake_invoice::Args { force: true, ..draft("2023-01") };
+        let again = meterlake_invoice::Args { no_html: false, ..draft("2023-01") };
         self.run::<InvoiceJob>("Invoice", &again).await;
-        let last = meterlake_invoice::Args { force: true, ..finalize("2023-01") };
+        let last = accept("days=40", finalize("2023-01"));
         self.run::<InvoiceJob>("Invoice", &last).await;
-        self.run::<InvoiceJob>("Invoice", &meterlake_invoice::Args { force: true, ..draft("2023-02") }).await;
+        self.run::<InvoiceJob>("Invoice", &draft("2023-02")).await;
 
         leave_staging_table(&lake, "invoice").await;
         let month = lake.layout.invoices.folder_of(month("2023-01"));

@@ -14,10 +14,9 @@ use meterlake_core::config::{Config, EngineKind};
 use meterlake_core::names::TableName;
 use meterlake_core::period::Period;
 use meterlake_core::store::Store;
-use meterlake_invoice::Args;
 use meterlake_merge::{Args as MergeArgs, MergeJob};
 use meterlake_repair::Args as RepairArgs;
-use meterlake_tests::billing::{draft, finalize, used};
+use meterlake_tests::billing::{accept, draft, finalize, used};
 use meterlake_tests::calls::{calls, gzip};
 use meterlake_tests::lake::{TestLake, hour, range, run, tables};
 use meterlake_tests::ministack::{bucket, sdk_config};
@@ -130,7 +129,7 @@ async fn an_aggregation_may_be_cut_off_at_any_call() {
 async fn two_months() -> (TestLake, Config) {
     let lake = TestLake::with_plans(PLANS).await;
     lake.put_usage("2023-01-05", &[used("a", "2023-01-05", 15)]).await;
-    lake.invoice(&Args { force: true, ..finalize("2023-01") }).await;
+    lake.invoice(&accept("days=40", finalize("2023-01"))).await;
     lake.put_usage("2023-02-05", &[used("a", "2023-01-31", 85), used("b", "2023-02-05", 500)]).await;
     let mut config = on_athena();
     config.billing.plans = bucket().await.join("plans.toml");
