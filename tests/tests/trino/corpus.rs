@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What an engine makes of a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Answer {
+pub(crate) enum Answer {
     /// Lines of cells, parted by tabs.
     Rows(Vec<String>),
     /// It refuses it, with an error of this name; the embedded engine's errors have none.
@@ -35,7 +35,7 @@ enum Answer {
 }
 
 impl Answer {
-    fn of_rows(sql: &str, rows: &[Row]) -> Self {
+    pub(crate) fn of_rows(sql: &str, rows: &[Row]) -> Self {
         let cell = |cell: &Option<String>| match cell {
             None => "\\N".to_owned(),
             Some(text) => {
@@ -60,7 +60,7 @@ impl Answer {
     }
 
     /// In one word, how the embedded engine's answer differs from this one.
-    fn difference(&self, embedded: &Self) -> Option<&'static str> {
+    pub(crate) fn difference(&self, embedded: &Self) -> Option<&'static str> {
         match (self, embedded) {
             (Self::Rows(expected), Self::Rows(found)) => (unordered(expected) != unordered(found)).then_some("value"),
             (Self::Rows(_), Self::Refusal(_)) => Some("refused"),

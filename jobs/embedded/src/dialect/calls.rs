@@ -2,13 +2,13 @@
 
 use super::attempt::attempt;
 use super::build::{call, case, cast, null, number, text};
-use super::patterns::{regexp_extract, regexp_like, regexp_replace, with_pattern};
+use super::patterns::{regexp_like, regexp_replace, with_pattern};
 use super::times;
 use super::types::gives_json;
 use anyhow::{Result, bail, ensure};
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments,
-    Ident, OrderByExpr, OrderByOptions, TimezoneInfo,
+    Ident, OrderByExpr, OrderByOptions, TimezoneInfo, Value, ValueWithSpan,
 };
 
 /// How a call is said to DataFusion.
@@ -30,6 +30,7 @@ fn rule(name: &str) -> Option<Rule> {
         "if" => Code(if_),
         "try" => Code(|function| attempt(one(function)?)),
         "greatest" | "least" => Code(null_if_any_null),
+        "nullif" => Code(nullif),
         // Numbers
         "ceiling" => Name("ceil"),
         "truncate" => Code(truncate),
@@ -44,9 +45,10 @@ fn rule(name: &str) -> Option<Rule> {
         "ltrim" => Code(|function| trim_of_one_end(function, "trim_start")),
         "rtrim" => Code(|function| trim_of_one_end(function, "trim_end")),
         "regexp_like" => Code(regexp_like),
-        "regexp_extract" => Code(regexp_extract),
         "regexp_replace" => Code(regexp_replace),
-        "regexp_extract_all" | "regexp_split" | "regexp_position" | "regexp_count" => Code(with_pattern),
+        "regexp_extract" | "regexp_extract_all" | "regexp_split" | "regexp_position" | "regexp_count" => {
+            Code(with_pattern)
+        }
         // Bytes
         "md5" => Code(|function| digest(function, "md5")),
         "sha256" => Code(|function| Ok(call("sha256", vec![hashed(function)?]))),
@@ -212,6 +214,15 @@ fn if_(mut function: Function) -> Result<Expr> {
         (Some(condition), Some(result), otherwise, None) => Ok(case(condition, result, otherwise)),
         _ => bail!("if takes a condition and one or two values"),
     }
+}
+
+/// The first value keeps its type, where DataFusion's `nullif` gives it the one that both have in common. Texts have one.
+fn nullif(function: Function) -> Result<Expr> {
+    let (value, other) = pair(function)?;
+    Ok(match &other {
+        Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(_), .. }) => call("nullif", vec![value, other]),
+        _ => case(operator(value.clone(), BinaryOperator::Eq, other), null(), Some(value)),
+    })
 }
 
 /// DataFusion's `greatest` and `least` pass over NULLs.

@@ -1,9 +1,9 @@
 //! Functions with regular expressions: Java's patterns and replacements as Rust writes them.
 
-use super::build::{call, null, number, text};
-use super::calls::{exactly, operator, take};
+use super::build::{call, null, text};
+use super::calls::{exactly, take};
 use anyhow::{Result, bail};
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Function, Value};
+use datafusion::sql::sqlparser::ast::{Expr, Function, Value};
 
 /// `\d`, `\s` and `\w` mean ASCII in Trino, and any script in Rust. In brackets they are the same in and out of a class.
 pub(crate) fn ascii_classes(pattern: &str) -> String {
@@ -52,27 +52,6 @@ pub(super) fn with_pattern(mut function: Function) -> Result<Expr> {
         None => bail!("{name} takes a text and a pattern"),
     }
     Ok(call(&name, args))
-}
-
-/// The group is looked up in all groups of the match, after one more around the whole pattern.
-pub(super) fn regexp_extract(mut function: Function) -> Result<Expr> {
-    let mut args = take(&mut function)?.into_iter();
-    let (Some(value), Some(mut pattern), group, None) = (args.next(), args.next(), args.next(), args.next()) else {
-        bail!("regexp_extract takes a text, a pattern and a group");
-    };
-    with_ascii_classes(&mut pattern);
-    let whole = match &pattern {
-        Expr::Value(value) => match &value.value {
-            Value::SingleQuotedString(pattern) => text(format!("({pattern})")),
-            _ => bail!("regexp_extract takes a text as pattern"),
-        },
-        _ => call("concat", vec![text("("), pattern, text(")")]),
-    };
-    let group = match group {
-        Some(group) => operator(group, BinaryOperator::Plus, number(1)),
-        None => number(1),
-    };
-    Ok(call("array_element", vec![call("regexp_match", vec![value, whole]), group]))
 }
 
 /// Trino replaces every match, and writes a group `$1`.

@@ -170,7 +170,8 @@ fn written(specifier: &Specifier, value: &Given<'_>) -> Result<String> {
         ('b', Given::Null) => "false".to_owned(),
         ('b', Given::Boolean(value)) => value.to_string(),
         ('b', _) => "true".to_owned(),
-        (_, Given::Null) => "null".to_owned(),
+        // Java cuts it to the digits that a number would have.
+        (_, Given::Null) => "null".chars().take(specifier.precision.unwrap_or(4)).collect(),
         ('s', value) => {
             let text = match value {
                 Given::Text(text) => (*text).to_owned(),
@@ -294,7 +295,7 @@ fn filled(specifier: &Specifier, text: &str) -> String {
     if specifier.is_left {
         return text.to_owned() + &" ".repeat(missing);
     }
-    let is_number = "dfxX".contains(specifier.conversion) && text != "null";
+    let is_number = "dfxX".contains(specifier.conversion) && !text.starts_with('n');
     if specifier.is_zero_filled && is_number {
         let (sign, digits) = text.split_at(usize::from(text.starts_with(['-', '+'])));
         return format!("{sign}{}{digits}", "0".repeat(missing));
@@ -312,7 +313,7 @@ mod tests {
             ("'%s %d %.2f %05d %,d', 'x', 1, 2.5e0, 42, 1234567", "x 1 2.50 00042 1,234,567"),
             ("'%tY', DATE '2024-01-01'", "2024"),
             ("'%x', 255", "ff"),
-            ("'%s', NULL", "null"),
+            ("'%s|%.2f|%06.3f', NULL, NULL, NULL", "null|nu|   nul"),
             ("'%04d-%02d-%02d', 2023, 1, 5", "2023-01-05"),
             ("'%.2f|%.0f|%.1f', 0.125e0, 2.5e0, -0.05", "0.13|3|-0.1"),
             ("'%-5s|%5s|%2$s', 'ab', 'cd'", "ab   |   cd|cd"),

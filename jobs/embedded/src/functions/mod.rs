@@ -21,6 +21,7 @@ mod gathered;
 mod hash;
 mod intervals;
 mod java_format;
+mod joined;
 mod json;
 mod json_cast;
 mod json_path;
@@ -105,6 +106,7 @@ pub(crate) fn register(ctx: &SessionContext) -> Result<()> {
     }
     ctx.add_analyzer_rule(Arc::new(crate::dialect::unnest::LateralUnnest));
     ctx.state_ref().write().register_expr_planner(Arc::new(arithmetic::TrinoArithmetic))?;
+    ctx.state_ref().write().register_function_rewrite(Arc::new(joined::JoinedArrays))?;
     ctx.state_ref().write().register_function_rewrite(Arc::new(cast::TrinoCasts))
 }
 

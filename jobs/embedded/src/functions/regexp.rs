@@ -40,6 +40,15 @@ impl Pattern {
         Ok(Self { regex: Regex::new(text)?, states: states(text) })
     }
 
+    /// The number of a group that there is.
+    fn group(&self, group: i64) -> Result<usize> {
+        let count = self.regex.captures_len() as i64 - 1;
+        match usize::try_from(group) {
+            Ok(number) if group <= count => Ok(number),
+            _ => exec_err!("Pattern has {count} groups. Cannot access group {group}"),
+        }
+    }
+
     fn is_match(&self, text: &str) -> bool {
         let from_start = Input::new(text).anchored(Anchored::Yes).earliest(true);
         match self.states.as_ref().map(|states| states.try_search_fwd(&from_start)) {
@@ -64,6 +73,7 @@ pub(super) fn functions() -> Family {
     vec![
         function("regexp_like", &[Text, Text], Gives::Bool, regexp_like),
         function("regexp_replace", &[Text, Text, Text], Gives::Text, regexp_replace),
+        with_optional("regexp_extract", &[Text, Text, Int], 2, Gives::Text, regexp_extract),
         with_optional("regexp_extract_all", &[Text, Text, Int], 2, Gives::Texts, regexp_extract_all),
         function("regexp_split", &[Text, Text], Gives::Texts, regexp_split),
         with_optional("regexp_position", &[Text, Text, Int, Int], 2, Gives::Int, regexp_position),
@@ -99,6 +109,24 @@ fn regexp_replace(args: &[ArrayRef]) -> Result<ArrayRef> {
     })
 }
 
+/// The first match of a pattern, or a group of it.
+fn regexp_extract(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let (values, mut patterns) = (texts(args, 0)?, Patterns::new(texts(args, 1)?));
+    let groups = args.get(2).map(|_| ints(args, 2)).transpose()?;
+    collect::<StringViewArray, _>(values.len(), |row| {
+        let group = groups.map_or(Some(0), |groups| int_at(groups, row));
+        let (Some(value), Some(group), Some(pattern)) = (text_at(values, row), group, patterns.get(row)?) else {
+            return Ok(None);
+        };
+        let group = pattern.group(group)?;
+        let found = match group {
+            0 => pattern.regex.find(value),
+            _ => pattern.regex.captures(value).and_then(|found| found.get(group)),
+        };
+        Ok(found.map(|found| found.as_str()))
+    })
+}
+
 /// All matches of a pattern, or a group of each.
 fn regexp_extract_all(args: &[ArrayRef]) -> Result<ArrayRef> {
     let (values, mut patterns) = (texts(args, 0)?, Patterns::new(texts(args, 1)?));
@@ -110,10 +138,7 @@ fn regexp_extract_all(args: &[ArrayRef]) -> Result<ArrayRef> {
             lists.append_null();
             continue;
         };
-        let count = pattern.regex.captures_len() as i64 - 1;
-        let Some(group) = usize::try_from(group).ok().filter(|_| group <= count) else {
-            return exec_err!("Pattern has {count} groups. Cannot access group {group}");
-        };
+        let group = pattern.group(group)?;
         for found in pattern.regex.captures_iter(value) {
             lists.values().append_option(found.get(group).map(|found| found.as_str()));
         }

@@ -39,7 +39,8 @@ pub(super) fn resolve(name: &str, arguments: &[Argument], lambda: &mut TypeOfLam
     for form in forms {
         let Some(formals) = form.formals(name, arguments.len()) else { continue };
         let mut binding = Binding::default();
-        match binding.values(&formals, arguments) {
+        let fits = binding.values(&formals, arguments).and_then(|()| binding.is_ordered(name));
+        match fits {
             Ok(()) => fitting.push((form, formals, binding)),
             Err((at, wanted)) if wrong.first().is_none_or(|(nearest, _)| at >= *nearest) => {
                 wrong.retain(|(nearest, _)| *nearest == at);
@@ -119,6 +120,22 @@ impl Binding {
             }
         }
         Ok(())
+    }
+
+    /// Whether what a function puts in order has one.
+    fn is_ordered(&self, function: &str) -> Result<(), (usize, Type)> {
+        let (at, variable) = match function {
+            "greatest" | "least" | "array_sort" => (0, "e"),
+            "array_max" | "array_min" => (0, "t"),
+            "max" | "min" if self.types.contains_key("e") => (0, "e"),
+            "max" | "min" => (0, "t"),
+            "max_by" | "min_by" => (1, "k"),
+            _ => return Ok(()),
+        };
+        match self.types.get(variable) {
+            Some(bound) if !bound.is_orderable() => Err((at, Type::Other("of an order".to_owned()))),
+            _ => Ok(()),
+        }
     }
 
     /// Types the lambdas. False: one gives what the function does not take.

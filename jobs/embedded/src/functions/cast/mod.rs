@@ -106,7 +106,9 @@ fn differs(from: &DataType, to: &DataType) -> bool {
         }
         (from, to) if to.is_integer() => from.is_floating() || matches!(from, DataType::Decimal128(..)),
         (DataType::Timestamp(from, from_zone), DataType::Timestamp(to, to_zone)) => {
-            (from_zone.is_some() && to_zone.is_none()) || per_second(*from) > per_second(*to)
+            (from_zone.is_some() && to_zone.is_none())
+                || loses_zone(from_zone.as_deref(), to_zone.as_deref())
+                || per_second(*from) > per_second(*to)
         }
         (DataType::Timestamp(_, zone), DataType::Date32) => zone.is_some(),
         (DataType::List(from), DataType::List(to)) => differs(from.data_type(), to.data_type()),
@@ -114,6 +116,11 @@ fn differs(from: &DataType, to: &DataType) -> bool {
         (DataType::Struct(_), DataType::Struct(_)) | (DataType::Map(..), DataType::Map(..)) => from != to,
         _ => false,
     }
+}
+
+/// Whether values of a zone would be shown in another one.
+fn loses_zone(from: Option<&str>, to: Option<&str>) -> bool {
+    from.zip(to).is_some_and(|(from, to)| from != to)
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -156,6 +163,11 @@ pub(super) fn cast_as(values: &ArrayRef, to: &DataType, lenient: bool) -> Result
         (DataType::Struct(_), DataType::Struct(fields)) => row_as(values.as_struct(), fields, lenient),
         (DataType::Map(..), DataType::Map(..)) => map_as(values.as_map(), to, lenient),
         (DataType::List(_), DataType::List(item)) => lists_as(values.as_list(), item.data_type(), lenient),
+        (DataType::Timestamp(_, from), DataType::Timestamp(_, to)) if loses_zone(from.as_deref(), to.as_deref()) => {
+            exec_err!(
+                "the embedded engine keeps no zone but UTC where times are cast: write x AT TIME ZONE 'UTC' before the cast"
+            )
+        }
         (from, to) if !differs(from, to) => {
             let options = CastOptions { safe: lenient, ..CastOptions::default() };
             Ok(cast_with_options(values, to, &options)?)
