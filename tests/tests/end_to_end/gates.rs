@@ -210,7 +210,10 @@ async fn a_gate_never_waits() {
     lake.merge_hour(hour(HOUR)).await;
     lake.lake.clock = Clock::at("2023-02-03T02:00:00Z".parse().unwrap());
     let error = lake.invoice_fails(&wait(finalize("2023-01"))).await;
-    assert!(error.contains("2023-01-01 was never aggregated") && error.contains("--accept malformed=12,days=33`"), "{error}");
+    assert!(
+        error.contains("2023-01-01 was never aggregated") && error.contains("--accept malformed=12,days=33`"),
+        "{error}"
+    );
     let report = waits(&lake, &wait(accept("malformed=12", finalize("2023-01")))).await;
     assert!(!report["waiting_for"].as_str().unwrap().contains("malformed"), "{report}");
 }

@@ -1,4 +1,5 @@
-//! `||` of arrays by Trino's rules: NULL where either side is NULL, where DataFusion leaves that side out.
+//! `||` of arrays by Trino's rules: NULL where either side is NULL, be it an array or an item, where
+//! DataFusion leaves that array out, and adds that item.
 
 use super::function::typed;
 use super::type_names::trino_name;
@@ -12,7 +13,7 @@ use datafusion::functions_nested::expr_fn::make_array as array_of;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::type_coercion::binary::comparison_coercion;
-use datafusion::logical_expr::{Expr, ExprSchemable};
+use datafusion::logical_expr::{Expr, ExprSchemable, when};
 use std::sync::Arc;
 
 /// Puts Trino's `||` of arrays in the place of what DataFusion plans for it.
@@ -36,8 +37,11 @@ impl FunctionRewrite for JoinedArrays {
         let (of_left, of_right) = (left.get_type(schema)?, right.get_type(schema)?);
         let is_item =
             |own: &DataType, other: &DataType| depth(own) < depth(other) && (depth(own) > 0 || !own.is_null());
-        let side = |side: &Expr, is_item: bool| if is_item { array_of(vec![side.clone()]) } else { side.clone() };
-        let sides = vec![side(left, is_item(&of_left, &of_right)), side(right, is_item(&of_right, &of_left))];
+        let side = |side: &Expr, is_item: bool| match is_item {
+            true => when(side.clone().is_not_null(), array_of(vec![side.clone()])).end(),
+            false => Ok(side.clone()),
+        };
+        let sides = vec![side(left, is_item(&of_left, &of_right))?, side(right, is_item(&of_right, &of_left))?];
         let joined = typed("array_joined", joined_types, join);
         Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(joined.into(), sides))))
     }
@@ -101,7 +105,7 @@ mod tests {
             ("ARRAY[1] || 2", "[1, 2]"),
             ("0 || ARRAY[1]", "[0, 1]"),
             ("ARRAY[ARRAY[1]] || ARRAY[2]", "[[1], [2]]"),
-            ("ARRAY[1] || CAST(NULL AS integer)", "[1, ]"),
+            ("(ARRAY[1] || CAST(NULL AS integer)) IS NULL", "true"),
             ("concat(ARRAY['a'], ARRAY['b'], ARRAY['c'])", "[a, b, c]"),
         ] {
             assert_eq!(answer(&format!("SELECT {expression}")), expected, "{expression}");

@@ -240,6 +240,7 @@ fn select(expressions: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "it looks for differences that nobody knows yet, and takes minutes"]
 async fn queries_made_at_random_give_what_trino_gives() {
     let Some(trino) = trino() else { return };
     fill(&lake_on_trino(&trino).await).await;
