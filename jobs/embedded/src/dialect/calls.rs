@@ -71,7 +71,6 @@ fn rule(name: &str) -> Option<Rule> {
         "now" | "current_timestamp" => Code(now),
         // Arrays
         "array_sort" => Code(array_sort),
-        "slice" => Code(slice),
         "array_remove" => Name("array_remove_all"),
         "repeat" => Name("array_repeat"),
         "transform" => Name("array_transform"),
@@ -354,14 +353,6 @@ fn array_sort(mut function: Function) -> Result<Expr> {
 fn map(mut function: Function) -> Result<Expr> {
     let is_empty = arguments(&mut function)?.is_empty();
     Ok(if is_empty { call("map_empty", vec![]) } else { Expr::Function(function) })
-}
-
-/// Trino gives a start and a length, DataFusion takes a start and an end.
-fn slice(mut function: Function) -> Result<Expr> {
-    let [array, start, length] = exactly::<3>(&mut function)?;
-    let past = operator(start.clone(), BinaryOperator::Plus, length);
-    let end = operator(past, BinaryOperator::Minus, number(1));
-    Ok(call("array_slice", vec![array, start, end]))
 }
 
 fn json_format(function: Function) -> Result<Expr> {

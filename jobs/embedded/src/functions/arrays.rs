@@ -38,7 +38,7 @@ pub(super) fn array_equal() -> ScalarUDF {
 /// What a function takes, once it is coerced, and what it gives.
 type Types = Result<(Vec<DataType>, DataType)>;
 
-fn list_of(item: DataType) -> DataType {
+pub(super) fn list_of(item: DataType) -> DataType {
     DataType::List(Arc::new(Field::new_list_field(item, true)))
 }
 
@@ -137,15 +137,15 @@ fn places(
 }
 
 /// The places of a row's items.
-fn span(offsets: &[i32], row: usize) -> std::ops::Range<usize> {
+pub(super) fn span(offsets: &[i32], row: usize) -> std::ops::Range<usize> {
     let at = |row: usize| usize::try_from(offsets[row]).unwrap_or_default();
     at(row)..at(row + 1)
 }
 
 /// Whether two values are equal, neither of which is NULL.
-type Equality = Box<dyn Fn(usize, usize) -> bool>;
+pub(super) type Equality = Box<dyn Fn(usize, usize) -> bool>;
 
-fn equality(left: &ArrayRef, right: &ArrayRef) -> Result<Equality> {
+pub(super) fn equality(left: &ArrayRef, right: &ArrayRef) -> Result<Equality> {
     // Zero equals minus zero, and NaN nothing: the order of Arrow tells otherwise.
     if let (Some(left), Some(right)) =
         (left.as_primitive_opt::<Float64Type>().cloned(), right.as_primitive_opt::<Float64Type>().cloned())
@@ -163,7 +163,7 @@ fn equality(left: &ArrayRef, right: &ArrayRef) -> Result<Equality> {
 }
 
 /// Items that are no arrays themselves: what a NULL inside those means, Trino decides case by case.
-fn plain_item<'a>(name: &str, list: &'a DataType) -> Result<&'a DataType> {
+pub(super) fn plain_item<'a>(name: &str, list: &'a DataType) -> Result<&'a DataType> {
     match list {
         DataType::List(item) if !item.data_type().is_nested() => Ok(item.data_type()),
         DataType::List(_) => plan_err!("the embedded engine has no {name} of {}", trino_name(list)),
@@ -171,7 +171,7 @@ fn plain_item<'a>(name: &str, list: &'a DataType) -> Result<&'a DataType> {
     }
 }
 
-fn common(left: &DataType, right: &DataType) -> Result<DataType> {
+pub(super) fn common(left: &DataType, right: &DataType) -> Result<DataType> {
     match comparison_coercion(left, right) {
         Some(common) => Ok(common),
         None => plan_err!("Cannot compare {} with {}", trino_name(left), trino_name(right)),
@@ -202,7 +202,7 @@ fn contains(args: &[ArrayRef]) -> Result<ArrayRef> {
     })
 }
 
-fn has_null(lists: &ListArray, mut items: std::ops::Range<usize>) -> bool {
+pub(super) fn has_null(lists: &ListArray, mut items: std::ops::Range<usize>) -> bool {
     lists.values().null_count() > 0 && items.any(|at| lists.values().is_null(at))
 }
 

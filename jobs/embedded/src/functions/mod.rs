@@ -30,6 +30,7 @@ mod lambdas;
 mod maps;
 mod moment;
 mod numbers;
+mod parts;
 mod percentile;
 mod regexp;
 mod row;
@@ -81,6 +82,7 @@ pub(crate) fn register(ctx: &SessionContext) -> Result<()> {
         json_text::functions(),
         maps::functions(),
         numbers::functions(),
+        parts::functions(),
         regexp::functions(),
         row::functions(),
         rows::functions(),

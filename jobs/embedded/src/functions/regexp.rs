@@ -284,6 +284,7 @@ mod tests {
             (r"regexp_extract_all('1a2b', '\d')", "[1, 2]"),
             (r"regexp_extract_all('1a2b', '(\d)([a-z])', 2)", "[a, b]"),
             (r"regexp_extract_all('1a2', '(\d)', 2)", "Pattern has 1 groups. Cannot access group 2"),
+            (r"regexp_extract('1a2', '\d', 1)", "Pattern has 0 groups. Cannot access group 1"),
             (r"regexp_split('1a 2b', '\s*[a-z]\s*')", "[1, 2, ]"),
             (r"regexp_position('abc1', '\d')", "4"),
             (r"regexp_position('é1é1', '\d', 3)", "4"),

@@ -1,4 +1,6 @@
-//! Expressions and small queries, made at random, by type.
+//! Expressions made at random, by type.
+
+use std::borrow::Cow;
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -19,15 +21,15 @@ const COLUMNS: &[(&str, Type)] = &[
 ];
 
 /// Names and their types: columns, and the parameters of lambdas around.
-type Scope = Vec<(String, Type)>;
+pub(super) type Scope = Vec<(String, Type)>;
 
 /// The columns of the table.
-fn columns() -> Scope {
+pub(super) fn columns() -> Scope {
     COLUMNS.iter().map(|(name, kind)| ((*name).to_owned(), kind.clone())).collect()
 }
 
 /// Any of the types that values are made of.
-fn plain() -> impl Strategy<Value = Type> {
+pub(super) fn plain() -> impl Strategy<Value = Type> {
     select(vec![
         Type::Bigint,
         Type::Varchar,
@@ -141,14 +143,12 @@ enum Form {
     /// A literal or a name.
     Leaf,
     /// A text with `$` where an expression of each type stands.
-    Frame(&'static str, Vec<Type>),
-    /// The same, with a text that is made.
-    Made(String, Vec<Type>),
+    Frame(Cow<'static, str>, Vec<Type>),
     Call(&'static Signature, Bindings),
 }
 
 /// An expression of a type, so deep at most.
-fn of(wanted: Type, depth: u32, scope: Scope) -> BoxedStrategy<String> {
+pub(super) fn of(wanted: Type, depth: u32, scope: Scope) -> BoxedStrategy<String> {
     if depth == 0 {
         return leaf(&wanted, &scope);
     }
@@ -166,8 +166,7 @@ fn fill(form: Form, wanted: &Type, depth: u32, scope: &Scope) -> BoxedStrategy<S
     let (frame, holes) = match form {
         Form::Leaf => return leaf(wanted, scope),
         Form::Call(function, bindings) => return call(function, bindings, depth, scope.clone()),
-        Form::Frame(frame, holes) => (frame.to_owned(), holes),
-        Form::Made(frame, holes) => (frame, holes),
+        Form::Frame(frame, holes) => (frame, holes),
     };
     let parts: Vec<_> = holes.into_iter().map(|hole| of(hole, depth, scope.clone())).collect();
     parts.prop_map(move |parts| fit(&frame, &parts)).boxed()
@@ -182,6 +181,10 @@ fn fit(frame: &str, parts: &[String]) -> String {
     })
 }
 
+fn frame(text: impl Into<Cow<'static, str>>, holes: Vec<Type>) -> Form {
+    Form::Frame(text.into(), holes)
+}
+
 /// What is no function.
 fn frames(wanted: &Type) -> Vec<Form> {
     use Type::{
@@ -189,23 +192,23 @@ fn frames(wanted: &Type) -> Vec<Form> {
     };
     let same = |count: usize| vec![wanted.clone(); count];
     let mut frames = vec![
-        Form::Frame("CASE WHEN $ THEN $ ELSE $ END", [vec![Boolean], same(2)].concat()),
-        Form::Frame("if($, $)", [vec![Boolean], same(1)].concat()),
-        Form::Frame("coalesce($, $)", same(2)),
-        Form::Frame("nullif($, $)", same(2)),
-        Form::Frame("try($)", same(1)),
-        Form::Frame("ARRAY[$, $][1]", same(2)),
-        Form::Made(format!("CAST(ROW($, 1) AS row(y {wanted}, z bigint)).y"), same(1)),
-        Form::Made(format!("CAST(NULL AS {wanted})"), vec![]),
+        frame("CASE WHEN $ THEN $ ELSE $ END", [vec![Boolean], same(2)].concat()),
+        frame("if($, $)", [vec![Boolean], same(1)].concat()),
+        frame("coalesce($, $)", same(2)),
+        frame("nullif($, $)", same(2)),
+        frame("try($)", same(1)),
+        frame("ARRAY[$, $][1]", same(2)),
+        frame(format!("CAST(ROW($, 1) AS row(y {wanted}, z bigint)).y"), same(1)),
+        frame(format!("CAST(NULL AS {wanted})"), vec![]),
     ];
     let numbers = [Integer, Bigint, Double, Decimal];
     if numbers.contains(wanted) {
-        for frame in ["($ + $)", "($ - $)", "($ * $)", "($ / $)", "($ % $)"] {
-            frames.push(Form::Frame(frame, same(2)));
+        for text in ["($ + $)", "($ - $)", "($ * $)", "($ / $)", "($ % $)"] {
+            frames.push(frame(text, same(2)));
         }
-        frames.push(Form::Frame("-($)", same(1)));
+        frames.push(frame("-($)", same(1)));
     }
-    let cast = |from: &Type| Form::Made(format!("try_cast($ AS {wanted})"), vec![from.clone()]);
+    let cast = |from: &Type| frame(format!("try_cast($ AS {wanted})"), vec![from.clone()]);
     let casts: &[Type] = match wanted {
         Integer | Bigint | Double | Decimal => &[Integer, Bigint, Double, Decimal, Varchar, Boolean],
         Varchar => &[Integer, Bigint, Double, Decimal, Boolean, Date, Timestamp, Zoned],
@@ -217,7 +220,7 @@ fn frames(wanted: &Type) -> Vec<Form> {
         _ => &[],
     };
     frames.extend(casts.iter().map(cast));
-    let mut add = |frame: &'static str, holes: &[Type]| frames.push(Form::Frame(frame, holes.to_vec()));
+    let mut add = |text: &'static str, holes: &[Type]| frames.push(frame(text, holes.to_vec()));
     let varchars = Type::Array(Box::new(Varchar));
     match wanted {
         Boolean => {
@@ -394,84 +397,4 @@ fn argument(shape: &Shape, bindings: &Bindings, depth: u32, scope: &Scope) -> Bo
         }
         shape => of(shape.bound(bindings).expect("a type"), depth, scope.clone()),
     }
-}
-
-/// A query that is more than a list of expressions over the rows.
-pub(super) fn query() -> BoxedStrategy<String> {
-    let row = |wanted: Type, depth: u32| of(wanted, depth, columns());
-    let condition = move || row(Type::Boolean, 2);
-    let key = move || plain().prop_flat_map(move |wanted| row(wanted, 1));
-    let pair = move || plain().prop_flat_map(move |wanted| (row(wanted.clone(), 1), row(wanted, 1)));
-    let grouped =
-        (key(), condition(), proptest::collection::vec(aggregate(), 1..4)).prop_map(|(key, condition, all)| {
-            format!("SELECT {key}, {} FROM fuzz WHERE {condition} GROUP BY 1", all.join(", "))
-        });
-    let whole = proptest::collection::vec(aggregate(), 1..4);
-    let whole = (whole, condition())
-        .prop_map(|(all, condition)| format!("SELECT {} FROM fuzz WHERE {condition}", all.join(", ")));
-    let joined = (select(vec!["JOIN", "LEFT JOIN", "FULL JOIN"]), pair()).prop_map(|(join, (one, other))| {
-        format!(
-            "SELECT a.n, b.n, a.k FROM (SELECT n, {one} AS k FROM fuzz) a {join} (SELECT n, {other} AS k FROM fuzz) b ON \
-             a.k = b.k"
-        )
-    });
-    let sets = select(vec!["UNION", "UNION ALL", "EXCEPT", "INTERSECT"]);
-    let both =
-        (sets, pair()).prop_map(|(set, (one, other))| format!("SELECT {one} FROM fuzz {set} SELECT {other} FROM fuzz"));
-    let within = pair().prop_map(|(one, other)| {
-        format!("SELECT n FROM fuzz WHERE {one} NOT IN (SELECT {other} FROM fuzz WHERE n < 4)")
-    });
-    let unnested = plain()
-        .prop_flat_map(move |item| row(Type::Array(Box::new(item)), 2))
-        .prop_map(|array| format!("SELECT n, y, z FROM fuzz CROSS JOIN UNNEST({array}) WITH ORDINALITY AS u(y, z)"));
-    let windows = (window(), key())
-        .prop_map(|(function, key)| format!("SELECT n, {function} OVER (PARTITION BY {key} ORDER BY n) FROM fuzz"));
-    let sorted = (key(), select(vec!["", " DESC", " NULLS FIRST", " DESC NULLS LAST"]))
-        .prop_map(|(key, order)| format!("SELECT n, {key} FROM fuzz ORDER BY 2{order}, 1 LIMIT 7"));
-    let filtered = (condition(), condition())
-        .prop_map(|(one, other)| format!("SELECT n FROM (SELECT * FROM fuzz WHERE {one}) WHERE {other}"));
-    prop_oneof![3 => grouped, 1 => whole, 1 => joined, 1 => both, 1 => within, 1 => unnested, 2 => windows, 2 => sorted, 2 => filtered].boxed()
-}
-
-/// What an aggregate is called with is deterministic: sums of doubles, which depend on the order, are of whole numbers.
-fn aggregate() -> BoxedStrategy<String> {
-    let row = |wanted: Type| of(wanted, 2, columns());
-    let any = move || plain().prop_flat_map(row);
-    let named = |names: &'static [&'static str], argument: BoxedStrategy<String>| {
-        (select(names), argument).prop_map(|(name, argument)| format!("{name}({argument})")).boxed()
-    };
-    prop_oneof![
-        3 => named(&["count", "min", "max"], any().boxed()),
-        2 => named(&["sum", "avg"], row(Type::Bigint)),
-        2 => named(&["sum", "avg"], row(Type::Decimal)),
-        1 => named(&["sum", "avg"], row(Type::Integer)),
-        1 => named(&["sum", "avg"], Just("round(x)".to_owned()).boxed()),
-        1 => named(&["bool_and", "bool_or", "count_if", "every"], row(Type::Boolean)),
-        1 => named(&["bitwise_and_agg", "bitwise_or_agg", "bitwise_xor_agg"], row(Type::Bigint)),
-        1 => named(&["sum", "avg"], row(Type::Days)),
-        1 => any().prop_map(|value| format!("count(DISTINCT {value})")),
-        1 => any().prop_map(|value| format!("array_agg({value} ORDER BY n)")),
-        1 => any().prop_map(|value| format!("min_by({value}, n)")),
-        1 => any().prop_map(|value| format!("max_by({value}, n)")),
-        1 => row(Type::Boolean).prop_map(|condition| format!("count(*) FILTER (WHERE {condition})")),
-        1 => row(Type::Varchar).prop_map(|text| format!("listagg({text}, ',') WITHIN GROUP (ORDER BY n)")),
-        1 => any().prop_map(|value| format!("histogram({value})")),
-        1 => Just("count(*)".to_owned()),
-    ]
-    .boxed()
-}
-
-fn window() -> BoxedStrategy<String> {
-    let any = || plain().prop_flat_map(|wanted| of(wanted, 1, columns()));
-    prop_oneof![
-        select(vec!["row_number()", "rank()", "dense_rank()", "ntile(3)", "cume_dist()", "percent_rank()"])
-            .prop_map(str::to_owned),
-        any().prop_map(|value| format!("lag({value})")),
-        any().prop_map(|value| format!("lead({value}, 2)")),
-        any().prop_map(|value| format!("first_value({value})")),
-        any().prop_map(|value| format!("max({value})")),
-        of(Type::Decimal, 1, columns()).prop_map(|value| format!("sum({value})")),
-        of(Type::Bigint, 1, columns()).prop_map(|value| format!("avg({value})")),
-    ]
-    .boxed()
 }

@@ -4,6 +4,7 @@
 //! Without settings the queries are the same each time. `tests/README.md` says how to let it run for longer.
 
 mod grammar;
+mod queries;
 mod types;
 
 use std::collections::BTreeMap;
@@ -211,7 +212,7 @@ async fn work(engines: &Engines<'_>, worker: u8, until: Option<Instant>) -> Tall
     seed[8] = worker;
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
     let mut runner = TestRunner::new_with_rng(proptest::test_runner::Config::default(), rng);
-    let (expression, query) = (grammar::expression(), grammar::query());
+    let (expression, query) = (grammar::expression(), queries::query());
     let mut tally = Tally::default();
     for number in 0.. {
         if until.map_or(number >= QUERIES, |until| Instant::now() >= until) {
@@ -240,7 +241,7 @@ fn select(expressions: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "it looks for differences that nobody knows yet, and takes minutes"]
+#[ignore = "it looks for differences that nobody knows yet, and takes minutes: see tests/README.md"]
 async fn queries_made_at_random_give_what_trino_gives() {
     let Some(trino) = trino() else { return };
     fill(&lake_on_trino(&trino).await).await;

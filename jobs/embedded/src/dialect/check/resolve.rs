@@ -39,7 +39,7 @@ pub(super) fn resolve(name: &str, arguments: &[Argument], lambda: &mut TypeOfLam
     for form in forms {
         let Some(formals) = form.formals(name, arguments.len()) else { continue };
         let mut binding = Binding::default();
-        let fits = binding.values(&formals, arguments).and_then(|()| binding.is_ordered(name));
+        let fits = binding.values(&formals, arguments).and_then(|()| binding.require_order(name));
         match fits {
             Ok(()) => fitting.push((form, formals, binding)),
             Err((at, wanted)) if wrong.first().is_none_or(|(nearest, _)| at >= *nearest) => {
@@ -122,8 +122,9 @@ impl Binding {
         Ok(())
     }
 
-    /// Whether what a function puts in order has one.
-    fn is_ordered(&self, function: &str) -> Result<(), (usize, Type)> {
+    /// Refuses JSON and maps, which have no order, where a function compares values by their order. SHOW FUNCTIONS does not tell
+    /// which functions do.
+    fn require_order(&self, function: &str) -> Result<(), (usize, Type)> {
         let (at, variable) = match function {
             "greatest" | "least" | "array_sort" => (0, "e"),
             "array_max" | "array_min" => (0, "t"),
@@ -133,7 +134,7 @@ impl Binding {
             _ => return Ok(()),
         };
         match self.types.get(variable) {
-            Some(bound) if !bound.is_orderable() => Err((at, Type::Other("of an order".to_owned()))),
+            Some(bound) if !bound.is_orderable() => Err((at, Type::Any)),
             _ => Ok(()),
         }
     }

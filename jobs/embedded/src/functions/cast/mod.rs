@@ -104,6 +104,7 @@ fn differs(from: &DataType, to: &DataType) -> bool {
         (from, to) if is_text(to) => {
             from.is_floating() || matches!(from, DataType::Timestamp(..) | DataType::Interval(_))
         }
+        (from, to) if narrows(from, to) => true,
         (from, to) if to.is_integer() => from.is_floating() || matches!(from, DataType::Decimal128(..)),
         (DataType::Timestamp(from, from_zone), DataType::Timestamp(to, to_zone)) => {
             (from_zone.is_some() && to_zone.is_none())
@@ -116,6 +117,23 @@ fn differs(from: &DataType, to: &DataType) -> bool {
         (DataType::Struct(_), DataType::Struct(_)) | (DataType::Map(..), DataType::Map(..)) => from != to,
         _ => false,
     }
+}
+
+/// Whether a cast from integers or decimals to such may round a value, or fail for it. DataFusion drops such a cast where its
+/// result is compared with a literal, and then rounds nothing and fails for nothing.
+fn narrows(from: &DataType, to: &DataType) -> bool {
+    use DataType::{Decimal128, Int8, Int16, Int32, Int64};
+    // Digits before the point, and behind it.
+    let digits = |of: &DataType| match of {
+        Int8 => Some((3, 0)),
+        Int16 => Some((5, 0)),
+        Int32 => Some((10, 0)),
+        Int64 => Some((19, 0)),
+        Decimal128(digits, scale) => Some((i16::from(*digits) - i16::from(*scale), *scale)),
+        _ => None,
+    };
+    let lost = |(from, to): ((i16, i8), (i16, i8))| to.0 < from.0 || to.1 < from.1;
+    digits(from).zip(digits(to)).is_some_and(lost)
 }
 
 /// Whether values of a zone would be shown in another one.
@@ -168,7 +186,11 @@ pub(super) fn cast_as(values: &ArrayRef, to: &DataType, lenient: bool) -> Result
                 "the embedded engine keeps no zone but UTC where times are cast: write x AT TIME ZONE 'UTC' before the cast"
             )
         }
-        (from, to) if !differs(from, to) => {
+        (from, to)
+            if !differs(from, to)
+                || (narrows(from, to) && !to.is_integer())
+                || from.is_integer() && to.is_integer() =>
+        {
             let options = CastOptions { safe: lenient, ..CastOptions::default() };
             Ok(cast_with_options(values, to, &options)?)
         }
@@ -357,6 +379,23 @@ mod tests {
         assert_eq!(answer("SELECT CAST(MAP(ARRAY['1'], ARRAY['2']) AS map(integer, bigint))"), "{1: 2}");
         let error = answer("SELECT CAST(ROW(1) AS ROW(x bigint, y bigint))");
         assert!(error.contains("Cannot cast row(") && error.contains(" to row("), "{error}");
+    }
+
+    #[test]
+    fn a_cast_that_is_compared_rounds_and_fails_as_any_other() {
+        let numbers = "FROM (VALUES (BIGINT '9223372036854775807', 1.255)) AS t(b, m)";
+        for (compared, expected) in [
+            ("try_cast(b AS integer) > 5", ""),
+            ("try_cast(b AS decimal(4,2)) > 1.00", ""),
+            ("try_cast(b AS decimal(4,2)) IS DISTINCT FROM CAST(NULL AS decimal(4,2))", "false"),
+            ("CAST(m AS decimal(4,2)) = 1.26", "true"),
+        ] {
+            assert_eq!(answer(&format!("SELECT {compared} {numbers}")), expected, "{compared}");
+        }
+        for compared in ["CAST(b AS integer) > 5", "CAST(b AS decimal(4,2)) > 1.00", "CAST(b AS smallint) IN (1, 2)"] {
+            let error = answer(&format!("SELECT {compared} {numbers}"));
+            assert!(error.contains("9223372036854775807"), "{compared}: {error}");
+        }
     }
 
     #[test]
