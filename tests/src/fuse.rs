@@ -244,6 +244,10 @@ impl<T: Catalog> Catalog for Fused<T> {
         self.fuse.call("Catalog::create_database", name, self.inner.create_database(name)).await
     }
 
+    async fn databases(&self) -> Result<Vec<Name>> {
+        self.fuse.call("Catalog::databases", "all", self.inner.databases()).await
+    }
+
     async fn database(&self, name: &Name) -> Result<Option<Database>> {
         self.fuse.call("Catalog::database", name, self.inner.database(name)).await
     }

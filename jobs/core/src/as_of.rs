@@ -105,6 +105,10 @@ impl Catalog for AsOf {
         self.refuse()
     }
 
+    async fn databases(&self) -> Result<Vec<Name>> {
+        self.now.databases().await
+    }
+
     async fn database(&self, name: &Name) -> Result<Option<Database>> {
         self.now.database(name).await
     }

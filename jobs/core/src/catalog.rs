@@ -120,6 +120,8 @@ impl PartitionFilter {
 pub trait Catalog: Send + Sync {
     /// Creates a database; false if it was there.
     async fn create_database(&self, name: &Name) -> Result<bool>;
+    /// The names of all databases, sorted.
+    async fn databases(&self) -> Result<Vec<Name>>;
     /// A database; `None` if there is none of that name.
     async fn database(&self, name: &Name) -> Result<Option<Database>>;
     /// Sets one parameter of a database.

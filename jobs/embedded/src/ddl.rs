@@ -158,6 +158,11 @@ impl Ddl<'_> {
         Ok(one_column("partition", partitions.iter().map(line).collect()))
     }
 
+    pub(crate) async fn show_databases(&self) -> Result<Rows> {
+        let databases = self.catalog.databases().await.context("cannot list the databases")?;
+        Ok(one_column("database_name", databases.iter().map(Name::to_string).collect()))
+    }
+
     pub(crate) async fn show_tables(&self, database: Option<&Name>, pattern: Option<&str>) -> Result<Rows> {
         let database = database.unwrap_or(self.database);
         if self.catalog.database(database).await?.is_none() {

@@ -157,7 +157,7 @@ impl Run<'_> {
             Parsed::ShowPartitions { table } => ddl.show_partitions(&table).await?,
             Parsed::ShowTables { database, pattern } => ddl.show_tables(database.as_ref(), pattern.as_deref()).await?,
             Parsed::Describe { table } => ddl.describe(&table).await?,
-            Parsed::ShowDatabases => bail!("the embedded engine does not run SHOW DATABASES"),
+            Parsed::ShowDatabases => ddl.show_databases().await?,
             Parsed::ShowCreateTable { .. } => bail!("the embedded engine does not run SHOW CREATE TABLE: use DESCRIBE"),
             other => return self.written_by(other).await.map(Answer::Written),
         };
@@ -223,7 +223,7 @@ impl Run<'_> {
         let state = context.state();
         let tables = table::columns(&state, &query.statement()).await.map_err(dialect::explain_plan_error)?;
         let statement = query.rewrite(&tables)?;
-        let logical = state.statement_to_plan(statement).await.map_err(dialect::explain_plan_error)?;
+        let logical = dialect::plan(&state, statement).await.map_err(dialect::explain_plan_error)?;
         let named = |field: &Arc<Field>| field.as_ref().clone().with_name(dialect::unmarked(field.name()));
         let schema = Arc::new(Schema::new(logical.schema().fields().iter().map(named).collect::<Vec<_>>()));
         let plan = state.create_physical_plan(&logical).await.map_err(dialect::explain_plan_error)?;

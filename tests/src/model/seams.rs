@@ -147,6 +147,10 @@ impl Catalog for Process {
         Ok(false)
     }
 
+    async fn databases(&self) -> Result<Vec<Name>> {
+        Ok(Vec::new())
+    }
+
     async fn database(&self, _: &Name) -> Result<Option<Database>> {
         Ok(None)
     }

@@ -39,6 +39,10 @@ impl Catalog for GlueCatalog {
         self.new_database(name).await
     }
 
+    async fn databases(&self) -> Result<Vec<Name>> {
+        self.database_names().await
+    }
+
     async fn database(&self, name: &Name) -> Result<Option<Database>> {
         Ok(self.find_database(name).await?.map(|found| mapping::database(name, &found)))
     }

@@ -114,6 +114,16 @@ impl GlueCatalog {
         .await
     }
 
+    pub(super) async fn database_names(&self) -> Result<Vec<Name>> {
+        let pages = self.client.get_databases().into_paginator().send();
+        let pages = pages.try_collect().await.called("GetDatabases", "the catalog")?;
+        // A name that no job of ours could give is one of a database that nobody can ask for.
+        let names = pages.iter().flat_map(|page| page.database_list()).filter_map(|found| found.name.parse().ok());
+        let mut names: Vec<Name> = names.collect();
+        names.sort();
+        Ok(names)
+    }
+
     pub(super) async fn table_names(&self, database: &Name) -> Result<Vec<Name>> {
         let pages = self.client.get_tables().database_name(database.as_str()).into_paginator().send();
         let pages = pages.try_collect().await.called("GetTables", database).unless(MISSING)?;

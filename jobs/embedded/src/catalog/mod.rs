@@ -100,6 +100,10 @@ impl Catalog for SqliteCatalog {
         self.write(move |db| tables::create_database(db, &name)).await
     }
 
+    async fn databases(&self) -> Result<Vec<Name>> {
+        self.read(tables::database_names).await
+    }
+
     async fn database(&self, name: &Name) -> Result<Option<Database>> {
         let name = name.clone();
         self.read(move |db| tables::database(db, &name)).await

@@ -93,6 +93,12 @@ pub(super) fn drop(db: &Db<'_>, name: &TableName) -> Result<bool> {
     Ok(db.prepare_cached(sql)?.execute([name.database.as_str(), name.table.as_str()])? == 1)
 }
 
+pub(super) fn database_names(db: &Db<'_>) -> Result<Vec<Name>> {
+    let mut query = db.prepare_cached("SELECT name FROM databases ORDER BY name")?;
+    let names = query.query_map([], |row| row.get(0).map(|Text(name)| name))?;
+    Ok(names.collect::<Result<_, _>>()?)
+}
+
 pub(super) fn names(db: &Db<'_>, database: &Name) -> Result<Vec<Name>> {
     let mut query = db.prepare_cached("SELECT name FROM tables WHERE database_name = ? ORDER BY name")?;
     let names = query.query_map([database.as_str()], |row| row.get(0).map(|Text(name)| name))?;

@@ -105,11 +105,16 @@ fn unreadable(error: ParserError) -> anyhow::Error {
     }
 }
 
-/// Numbers as Trino writes them: `1_000` and `0x1F`.
+/// Numbers as Trino writes them: `1_000`, `0x1F`, `0o17` and `0b101`.
 fn read_numbers(tokens: &mut [TokenWithSpan], sql: &str) -> Result<()> {
     for at in 0..tokens.len() {
         let start = tokens[at].span.start;
         let is_word_next = matches!(tokens.get(at + 1), Some(next) if matches!(next.token, Token::Word(_)));
+        if let Some(number) = with_base(&tokens[at..])? {
+            tokens[at].token = Token::Number(number.to_string(), false);
+            tokens[at + 1].token = Token::Whitespace(Whitespace::Space);
+            continue;
+        }
         let is_negative = at > 0 && tokens[at - 1].token == Token::Minus;
         match &mut tokens[at].token {
             Token::Number(number, _) if is_word_next => bail!(
@@ -135,6 +140,21 @@ fn read_numbers(tokens: &mut [TokenWithSpan], sql: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// `0b101` and `0o17`, which sqlparser reads as a number and a word.
+fn with_base(tokens: &[TokenWithSpan]) -> Result<Option<i64>> {
+    let [first, next, ..] = tokens else { return Ok(None) };
+    let (Token::Number(zero, _), Token::Word(word)) = (&first.token, &next.token) else { return Ok(None) };
+    let digits = word.value.split_at_checked(1).filter(|_| zero == "0" && word.quote_style.is_none());
+    let (digits, base) = match digits {
+        Some(("b" | "B", digits)) => (digits, 2),
+        Some(("o" | "O", digits)) => (digits, 8),
+        _ => return Ok(None),
+    };
+    let number = i64::from_str_radix(&digits.replace('_', ""), base);
+    let line = first.span.start.line;
+    number.map(Some).map_err(|_| anyhow!("line {line}: Invalid numeric literal: 0{}", word.value))
 }
 
 /// Lines and columns are counted from one.
@@ -259,8 +279,8 @@ mod tests {
 
     #[test]
     fn numbers_may_have_underscores_and_be_hexadecimal() {
-        assert_eq!(read("SELECT 1_000, 0x1F, X'1F'"), "SELECT 1000, 31, X'1F'");
-        for sql in ["SELECT 0b101", "SELECT 1x", "SELECT 1__0"] {
+        assert_eq!(read("SELECT 1_000, 0x1F, 0b1_01, 0O17, X'1F'"), "SELECT 1000, 31, 5, 15, X'1F'");
+        for sql in ["SELECT 1x", "SELECT 1__0"] {
             let error = parse(sql).unwrap_err().to_string();
             assert!(error.contains("write a number with the digits 0 to 9"), "{sql}: {error}");
         }

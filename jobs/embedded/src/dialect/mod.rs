@@ -5,7 +5,7 @@
 //! literals, [`calls`] for functions, [`rewriter`] for the rest of the grammar. What depends on the types that meet (a
 //! cast, say) is not known here: `functions` sees to it when the query is planned.
 //!
-//! `cases.slt` shows what is the same. What is not, where a query can see it:
+//! `tests/trino/README.md` shows how much is the same. What is not, where a query can see it:
 //! - NaN equals itself, and is greater than any number.
 //! - A double is written in its shortest form: 1e23 is `1.0E23` here and `9.999999999999999E22` on Trino.
 //! - `$` in a pattern is the end of the text, and in Trino also stands before a line end that is the last character.
@@ -18,6 +18,7 @@ mod columns;
 mod errors;
 mod grammar;
 mod literals;
+mod named_casts;
 mod names;
 pub(crate) mod patterns;
 mod rewriter;
@@ -26,15 +27,20 @@ mod twins;
 mod types;
 pub(crate) mod unnest;
 mod values;
+mod zones;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use check::Tables;
 pub(crate) use errors::explain_plan_error;
+pub(crate) use named_casts::TYPED;
 pub(crate) use twins::unmarked;
 
 use anyhow::{Result, bail};
+use datafusion::error::DataFusionError;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement as PlannedStatement;
 use datafusion::sql::sqlparser::ast::Statement;
@@ -50,6 +56,12 @@ pub(crate) struct Query {
 
 /// The hidden column with the object that a row was read from.
 pub(crate) const PATH_COLUMN: &str = "$path";
+
+/// The database whose tables tell of the catalog's.
+pub(crate) const INFORMATION_SCHEMA: &str = "information_schema";
+
+/// What the name of a table that lists a table's partitions ends with.
+pub(crate) const PARTITIONS: &str = "$partitions";
 
 /// Reads a Trino query.
 ///
@@ -82,6 +94,21 @@ impl Query {
         rewriter::rewrite(&mut self.statement)?;
         Ok(PlannedStatement::Statement(Box::new(self.statement)))
     }
+}
+
+/// Plans a rewritten query.
+///
+/// # Errors
+/// DataFusion refuses it, or it is one that would give another value than Trino's.
+pub(crate) async fn plan(state: &SessionState, statement: PlannedStatement) -> Result<LogicalPlan, DataFusionError> {
+    let plan = match state.statement_to_plan(statement.clone()).await {
+        Err(error) if named_casts::is_name_twice(&error) => {
+            state.statement_to_plan(named_casts::with_named_casts(statement)).await
+        }
+        planned => planned,
+    }?;
+    zones::require_one_zone(&plan)?;
+    Ok(plan)
 }
 
 /// A query in the form that DataFusion plans, of tables that are not known.

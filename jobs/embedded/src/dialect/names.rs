@@ -1,6 +1,6 @@
 //! Table names, and the hidden column `"$path"`.
 
-use super::PATH_COLUMN;
+use super::{INFORMATION_SCHEMA, PARTITIONS, PATH_COLUMN};
 use anyhow::{Result, bail};
 use datafusion::sql::sqlparser::ast::{
     ExcludeSelectItem, Expr, Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, Query, Select,
@@ -161,12 +161,13 @@ impl PathHider {
         own.into_iter().flat_map(|own| &own.names).chain(around.iter().flat_map(Scope::visible_inside))
     }
 
-    /// Neither a named subquery nor a view of the engine's own.
+    /// Neither a named subquery nor a table that tells of tables.
     fn is_table(&self, name: &ObjectName) -> bool {
         let parts: Vec<&str> = name.0.iter().filter_map(|part| Some(part.as_ident()?.value.as_str())).collect();
         match parts.as_slice() {
+            [.., name] if name.ends_with(PARTITIONS) => false,
             [name] => !self.visible().any(|visible| visible == name),
-            [.., schema, _] => *schema != "information_schema",
+            [.., schema, _] => *schema != INFORMATION_SCHEMA,
             [] => false,
         }
     }

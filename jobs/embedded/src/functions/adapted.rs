@@ -5,7 +5,7 @@ use super::numbers::whole_digits;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::functions::{math, string, unicode};
-use datafusion::functions_nested::{length, position};
+use datafusion::functions_nested::length;
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
 };
@@ -17,7 +17,6 @@ pub(super) fn functions() -> Family {
         adapted("strpos", unicode::strpos(), bigint),
         adapted("levenshtein_distance", string::levenshtein(), bigint),
         adapted("array_length", length::array_length_udf(), bigint),
-        adapted("array_position", position::array_position_udf(), bigint),
         adapted("round", math::round(), rounded),
     ]
 }

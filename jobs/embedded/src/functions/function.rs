@@ -35,6 +35,8 @@ pub(super) enum Gives {
     Texts,
     Bool,
     Int,
+    /// Trino's `integer`.
+    Integer,
     Double,
     Binary,
     Date,
@@ -196,6 +198,7 @@ impl ScalarUDFImpl for Function {
             Gives::Texts => DataType::List(Arc::new(Field::new_list_field(DataType::Utf8View, true))),
             Gives::Bool => DataType::Boolean,
             Gives::Int => DataType::Int64,
+            Gives::Integer => DataType::Int32,
             Gives::Double => DataType::Float64,
             Gives::Binary => DataType::Binary,
             Gives::Date => DataType::Date32,

@@ -5,7 +5,7 @@ use super::cast::print;
 use super::function::{Gives, Takes, collect, function, is_text};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringViewArray};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Float64Type};
+use datafusion::arrow::datatypes::{DataType, FieldRef, Float64Type};
 use datafusion::common::{Result, internal_err, not_impl_err};
 use std::fmt::Write;
 
@@ -53,22 +53,23 @@ fn writer(values: &ArrayRef) -> Result<Writer> {
         DataType::Struct(fields) => {
             let columns = values.as_struct().columns().to_vec();
             let mut writers = columns.iter().map(writer).collect::<Result<Vec<_>>>()?;
-            let names: Vec<String> = fields.iter().map(|field| field.name().clone()).collect();
-            // A row without names is written as an array.
-            let is_named = !fields.iter().enumerate().all(|(at, field)| *field.name() == format!("field{at}"));
+            // The key of a field without a name is empty.
+            let name = |(at, field): (usize, &FieldRef)| match *field.name() == format!("field{at}") {
+                true => String::new(),
+                false => field.name().clone(),
+            };
+            let names: Vec<String> = fields.iter().enumerate().map(name).collect();
             Box::new(move |row, out| {
-                out.push(if is_named { '{' } else { '[' });
+                out.push('{');
                 for (at, (column, write)) in columns.iter().zip(&mut writers).enumerate() {
                     if at > 0 {
                         out.push(',');
                     }
-                    if is_named {
-                        write_string(&names[at], out);
-                        out.push(':');
-                    }
+                    write_string(&names[at], out);
+                    out.push(':');
                     if column.is_null(row) { out.push_str("null") } else { write(row, out) }
                 }
-                out.push(if is_named { '}' } else { ']' });
+                out.push('}');
             })
         }
         DataType::Map(..) => {

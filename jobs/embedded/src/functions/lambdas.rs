@@ -1,4 +1,4 @@
-//! Functions that take a lambda: `reduce`, `zip_with`, `all_match`, `none_match`, `array_sort` with an order, and those of maps.
+//! Functions that take a lambda: `transform`, `reduce`, `zip_with`, `all_match`, `none_match`, `array_sort` with an order, and those of maps.
 
 use super::gathered::list_of;
 use super::maps::{entry_types, map_array, map_type};
@@ -17,8 +17,8 @@ use std::sync::Arc;
 
 /// The functions of this family. `dialect` makes `array_sort_by` of `array_sort` with a lambda.
 pub(super) fn functions() -> Vec<HigherOrderUDF> {
-    use Kind::{AllMatch, MapFilter, NoneMatch, Reduce, SortBy, TransformKeys, TransformValues, ZipWith};
-    let kinds = [AllMatch, NoneMatch, MapFilter, Reduce, SortBy, TransformKeys, TransformValues, ZipWith];
+    use Kind::{AllMatch, MapFilter, NoneMatch, Reduce, SortBy, Transform, TransformKeys, TransformValues, ZipWith};
+    let kinds = [AllMatch, NoneMatch, MapFilter, Reduce, SortBy, Transform, TransformKeys, TransformValues, ZipWith];
     kinds.into_iter().map(|kind| HigherOrderUDF::new_from_impl(Lambda { kind, signature: kind.signature() })).collect()
 }
 
@@ -29,6 +29,7 @@ enum Kind {
     MapFilter,
     Reduce,
     SortBy,
+    Transform,
     TransformKeys,
     TransformValues,
     ZipWith,
@@ -73,6 +74,7 @@ impl HigherOrderUDFImpl for Lambda {
             Kind::MapFilter => "map_filter",
             Kind::Reduce => "reduce",
             Kind::SortBy => "array_sort_by",
+            Kind::Transform => "transform",
             Kind::TransformKeys => "transform_keys",
             Kind::TransformValues => "transform_values",
             Kind::ZipWith => "zip_with",
@@ -103,7 +105,7 @@ impl HigherOrderUDFImpl for Lambda {
             ),
         };
         Ok(LambdaParametersProgress::Complete(match (self.kind, values.as_slice()) {
-            (Kind::AllMatch | Kind::NoneMatch, _) => vec![vec![item(0)?]],
+            (Kind::AllMatch | Kind::NoneMatch | Kind::Transform, _) => vec![vec![item(0)?]],
             (Kind::SortBy, _) => vec![vec![item(0)?, item(0)?]],
             (Kind::ZipWith, _) => vec![vec![item(0)?, item(1)?]],
             (Kind::Reduce, [_, state]) => vec![vec![parameter(state), item(0)?], vec![parameter(state)]],
@@ -123,6 +125,7 @@ impl HigherOrderUDFImpl for Lambda {
         };
         let data_type = match (self.kind, values.as_slice()) {
             (Kind::AllMatch | Kind::NoneMatch, _) => DataType::Boolean,
+            (Kind::Transform, _) => list_of(&given(1)?),
             (Kind::ZipWith, _) => list_of(&given(2)?),
             (Kind::Reduce, [_, state]) => {
                 let next = given(2)?;
@@ -154,6 +157,7 @@ impl HigherOrderUDFImpl for Lambda {
         let result = match (self.kind, values.as_slice(), lambdas.as_slice()) {
             (Kind::AllMatch, [lists], [matches]) => match_all(lists, matches, true)?,
             (Kind::NoneMatch, [lists], [matches]) => match_all(lists, matches, false)?,
+            (Kind::Transform, [lists], [item]) => transform_items(lists, item, args.return_type())?,
             (Kind::ZipWith, [left, right], [both]) => zip_with(left, right, both, args.return_type())?,
             (Kind::Reduce, [lists, state], [input, output]) => reduce(lists, state, input, output)?,
             (Kind::SortBy, [lists], [order]) => sort_by(lists, order)?,
@@ -213,6 +217,22 @@ fn match_all(lists: &ArrayRef, matches: &LambdaArgument, wanted: bool) -> Result
         }
     });
     Ok(Arc::new(results.collect::<BooleanArray>()))
+}
+
+/// Arrays with other items.
+fn transform_items(lists: &ArrayRef, item: &LambdaArgument, result: &DataType) -> Result<ArrayRef> {
+    let Some(list) = lists.as_list_opt::<i32>() else {
+        return Ok(datafusion::arrow::array::new_null_array(result, lists.len()));
+    };
+    let (places, rows, lengths) = items_of(list.value_offsets(), list.nulls());
+    let items = run(item, &[take(list.values(), &places, None)?], &rows)?;
+    let field = Field::new_list_field(items.data_type().clone(), true);
+    Ok(Arc::new(ListArray::try_new(
+        Arc::new(field),
+        OffsetBuffer::from_lengths(lengths),
+        items,
+        list.nulls().cloned(),
+    )?))
 }
 
 /// Joins two arrays item by item; the shorter one is filled up with NULLs.

@@ -31,6 +31,7 @@ mod maps;
 mod moment;
 mod numbers;
 mod parts;
+mod pattern;
 mod percentile;
 mod regexp;
 mod row;

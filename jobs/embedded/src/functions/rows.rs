@@ -107,7 +107,7 @@ mod tests {
             ("(1, 'b')", "{field0: 1, field1: b}"),
             ("map_entries(MAP(ARRAY['a'], ARRAY[1]))", "[{field0: a, field1: 1}]"),
             ("zip(ARRAY[1], ARRAY['a', 'b'])", "[{field0: 1, field1: a}, {field0: , field1: b}]"),
-            ("CAST(ROW(1, 'a') AS JSON)", "[1,\"a\"]"),
+            ("CAST(ROW(1, 'a') AS JSON)", "{\"\":1,\"\":\"a\"}"),
             ("CAST(CAST(ROW(1, NULL) AS ROW(a integer, b varchar)) AS JSON)", "{\"a\":1,\"b\":null}"),
             ("CAST(MAP(ARRAY['z', 'a'], ARRAY[1, 2]) AS JSON)", "{\"a\":2,\"z\":1}"),
         ] {

@@ -25,7 +25,7 @@ fn run(sql: &str) -> Result<Vec<RecordBatch>> {
         let ctx = SessionContext::new_with_config(dialect::session_config(SessionConfig::new()));
         super::register(&ctx)?;
         let rewritten = dialect::rewrite(sql).map_err(|error| DataFusionError::External(error.into()))?;
-        let plan = ctx.state().statement_to_plan(rewritten.statement).await?;
+        let plan = dialect::plan(&ctx.state(), rewritten.statement).await?;
         ctx.execute_logical_plan(plan).await?.collect().await
     })
 }

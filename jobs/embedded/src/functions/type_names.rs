@@ -1,7 +1,8 @@
 //! `typeof(x)`, and Trino's names of types, which error messages use too.
 
 use super::Family;
-use super::function::{Gives, Takes, function};
+use super::function::{Gives, Takes, function, typed};
+use crate::dialect::TYPED;
 use datafusion::arrow::array::{ArrayRef, StringViewArray};
 use datafusion::arrow::datatypes::{DataType, FieldRef, TimeUnit};
 use datafusion::common::{Result, internal_err, not_impl_err};
@@ -9,7 +10,17 @@ use std::sync::Arc;
 
 /// The functions of this family.
 pub(super) fn functions() -> Family {
-    vec![function("typeof", &[Takes::Any], Gives::Text, type_of)]
+    vec![function("typeof", &[Takes::Any], Gives::Text, type_of), typed(TYPED, named_types, first)]
+}
+
+fn named_types(args: &[DataType]) -> Result<(Vec<DataType>, DataType)> {
+    let [value, _] = args else { return internal_err!("{TYPED} takes a value and a name") };
+    Ok((args.to_vec(), value.clone()))
+}
+
+fn first(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let [value, _] = args else { return internal_err!("{TYPED} takes a value and a name") };
+    Ok(Arc::clone(value))
 }
 
 fn type_of(args: &[ArrayRef]) -> Result<ArrayRef> {

@@ -1,6 +1,7 @@
 //! The catalog's tables as DataFusion reads them.
 
 mod filter;
+mod metadata;
 mod provider;
 mod schema;
 

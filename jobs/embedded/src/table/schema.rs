@@ -15,8 +15,8 @@ use meterlake_core::names::TableName;
 use meterlake_core::store::Store;
 use tokio::sync::Mutex;
 
-use super::HiveTable;
-use crate::dialect::Tables;
+use super::{HiveTable, metadata};
+use crate::dialect::{INFORMATION_SCHEMA, PARTITIONS, Tables};
 use crate::objects::ObjectStores;
 
 /// What reading a table takes, for one statement.
@@ -80,6 +80,13 @@ impl SchemaProvider for LakeDatabase {
 
     async fn table(&self, name: &str) -> PlanResult<Option<Arc<dyn TableProvider>>> {
         let external = |error: anyhow::Error| DataFusionError::External(error.into());
+        if self.name == INFORMATION_SCHEMA {
+            return metadata::information_schema(&*self.reader.catalog, name).await;
+        }
+        if let Some(of) = name.strip_suffix(PARTITIONS) {
+            let (Ok(database), Ok(of)) = (self.name.parse(), of.parse()) else { return Ok(None) };
+            return metadata::partitions(&*self.reader.catalog, &TableName::new(database, of)).await;
+        }
         // A name that Athena would not take names no table.
         let (Ok(database), Ok(table)) = (self.name.parse(), name.parse()) else { return Ok(None) };
         let name = TableName::new(database, table);

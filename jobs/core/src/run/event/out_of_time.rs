@@ -79,6 +79,10 @@ impl Catalog for Nowhere {
         bail!("there is no catalog")
     }
 
+    async fn databases(&self) -> Result<Vec<Name>> {
+        bail!("there is no catalog")
+    }
+
     async fn database(&self, _: &Name) -> Result<Option<Database>> {
         bail!("there is no catalog")
     }

@@ -145,7 +145,14 @@ impl Binding {
             let (Formal::Function(parameters, result), Argument::Lambda(_)) = (formal, argument) else { continue };
             let parameters: Vec<Type> = parameters.iter().map(|formal| self.type_of(formal)).collect();
             let given = lambda(at, &parameters)?;
-            if !self.takes(result, &given) {
+            // The state of `reduce` keeps its type: a text of a length is no text without one.
+            let is_longer = match result.as_ref() {
+                Formal::Variable(name) => {
+                    matches!((self.types.get(name), &given), (Some(Type::Varchar(None)), Type::Varchar(Some(_))))
+                }
+                _ => false,
+            };
+            if is_longer || !self.takes(result, &given) {
                 return Ok(false);
             }
         }
@@ -175,7 +182,8 @@ impl Binding {
                 self.is_exact &=
                     matches!((of, value), (Type::Varchar(_), Type::Varchar(_)) | (Type::Char(_), Type::Char(_)));
                 self.sizes.insert(length.clone(), *size);
-                true
+                // `codepoint` takes one character, so it takes no text whose length is not known.
+                length.parse().map_or(true, |most: u64| size.is_some_and(|size| size <= most))
             }
             (Formal::Time { of, has_zone, digits }, value) => {
                 let wanted = of(Clock { digits: None, has_zone: *has_zone });
