@@ -81,35 +81,51 @@ impl Both {
     /// Runs a query on both, which must give the same rows, in any order. A place in the lake reads `lake:/…`.
     ///
     /// # Panics
-    /// They give other rows.
+    /// They give other rows, or one of them fails.
     pub async fn same_rows(&self, sql: impl Fn(&Lake) -> String) -> Vec<Row> {
-        let mut found = Vec::new();
-        for lake in [&self.local.lake, &self.on_trino] {
-            let statement = statement(lake, sql(lake));
-            let answer = lake.engine.query(&statement).await;
-            let mut rows = answer.unwrap_or_else(|error| panic!("{error:#}: {}", statement.sql)).rows;
-            let root = lake.config.lake.to_string();
-            for cell in rows.iter_mut().flatten().flatten() {
-                *cell = cell.replace(&root, "lake:");
-            }
-            rows.sort();
-            found.push(rows);
-        }
-        let [embedded, trino] = found.try_into().expect("two answers");
+        let sql = &sql;
+        self.same_answer(sql).await.unwrap_or_else(|error| panic!("{error}: {}", sql(&self.on_trino)))
+    }
+
+    /// As [`Both::same_rows`], for a query that may be wrong. `Err`: both refuse it; why the embedded engine does.
+    ///
+    /// # Panics
+    /// They give other rows, or only one of them refuses the query.
+    pub async fn same_answer(&self, sql: impl Fn(&Lake) -> String) -> Result<Vec<Row>, String> {
+        let embedded = rows_of(&self.local.lake, sql(&self.local.lake)).await;
+        let trino = rows_of(&self.on_trino, sql(&self.on_trino)).await;
+        let sql = sql(&self.on_trino);
+        let (embedded, trino) = match (embedded, trino) {
+            (Ok(embedded), Ok(trino)) => (embedded, trino),
+            (Err(error), Err(_)) => return Err(error),
+            (Err(error), Ok(_)) => panic!("only the embedded engine refuses this: {error}: {sql}"),
+            (Ok(_), Err(error)) => panic!("only Trino refuses this: {error}: {sql}"),
+        };
         let only = |these: &[Row], those: &[Row]| -> Vec<Row> {
             these.iter().filter(|row| those.binary_search(row).is_err()).take(5).cloned().collect()
         };
         assert!(
             embedded == trino,
-            "{} rows of the embedded engine, {} of Trino, for {}\nonly embedded: {:#?}\nonly Trino: {:#?}",
+            "{} rows of the embedded engine, {} of Trino, for {sql}\nonly embedded: {:#?}\nonly Trino: {:#?}",
             embedded.len(),
             trino.len(),
-            sql(&self.on_trino),
             only(&embedded, &trino),
             only(&trino, &embedded)
         );
-        embedded
+        Ok(embedded)
     }
+}
+
+/// A query's rows, sorted; or why it failed.
+async fn rows_of(lake: &Lake, sql: String) -> Result<Vec<Row>, String> {
+    let answer = lake.engine.query(&statement(lake, sql)).await.map_err(|error| format!("{error:#}"))?;
+    let root = lake.config.lake.to_string();
+    let mut rows = answer.rows;
+    for cell in rows.iter_mut().flatten().flatten() {
+        *cell = cell.replace(&root, "lake:");
+    }
+    rows.sort();
+    Ok(rows)
 }
 
 /// A SQL file's one statement, for a lake.

@@ -1,7 +1,7 @@
 //! A corpus of queries, each with the answer of the real Trino: the embedded engine gives the same, but for the differences
 //! that are known. `tests/README.md` says how it grows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,6 +22,14 @@ const TABLES: &str = include_str!("../../trino/corpus/tables.sql");
 const WRITE: &str = "METERLAKE_WRITE_CORPUS";
 /// What the type check of the embedded engine takes for Trino's functions.
 const FUNCTIONS: &str = "../jobs/embedded/src/dialect/check/functions.txt";
+/// Where the queries are counted by theme and class, and what stands before the table.
+const CLASSES_FILE: &str = "trino/README.md";
+const CLASSES_MARK: &str = "<!-- The corpus test writes and compares what follows. -->\n\n";
+const ALL: &str = "~ all";
+const SAME: &str = "same";
+const CLASSES: [&str; 5] = [SAME, "other value", "refused, by name", "refused, without a name", "accepted"];
+/// Queries whose answer may follow the order of rows, on any engine.
+const BY_ORDER: &[&str] = &["tbl_grouping_sets"];
 /// How long a query may take. Those that Trino answers take a second at most.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -100,6 +108,8 @@ fn is_ordered(sql: &str) -> bool {
 }
 
 struct Entry {
+    /// The file that it stands in, without its ending.
+    theme: String,
     name: String,
     sql: String,
     answer: Answer,
@@ -109,9 +119,17 @@ fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("trino/corpus").join(name)
 }
 
-/// `# name`, the query, `----`, and the answer; an empty line parts them.
-fn corpus() -> Vec<Entry> {
-    let text = fs::read_to_string(file("answers.txt")).unwrap();
+/// The themes, each a file of entries.
+fn themes() -> Vec<String> {
+    let files = fs::read_dir(file("")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut themes: Vec<String> = files.filter_map(|name| name.strip_suffix(".txt").map(str::to_owned)).collect();
+    themes.sort();
+    themes
+}
+
+/// A theme's file: `# name`, the query, `----`, and the answer; an empty line parts them.
+fn entries_of(theme: &str) -> Vec<Entry> {
+    let text = fs::read_to_string(file(&format!("{theme}.txt"))).unwrap();
     let entry = |block: &str| {
         let (name, rest) = block.trim_start_matches("# ").split_once('\n').unwrap();
         let (sql, answer) = rest.split_once("\n----").unwrap_or_else(|| panic!("{name} has no answer, `----`"));
@@ -120,9 +138,13 @@ fn corpus() -> Vec<Entry> {
             Some(error) => Answer::Refusal(error.to_owned()),
             None => Answer::Rows(lines.into_iter().map(str::to_owned).collect()),
         };
-        Entry { name: name.to_owned(), sql: sql.to_owned(), answer }
+        Entry { theme: theme.to_owned(), name: name.to_owned(), sql: sql.to_owned(), answer }
     };
     text.split("\n\n").map(str::trim_end).filter(|block| !block.is_empty()).map(entry).collect()
+}
+
+fn corpus() -> Vec<Entry> {
+    themes().iter().flat_map(|theme| entries_of(theme)).collect()
 }
 
 fn write(entries: &[Entry]) {
@@ -130,7 +152,10 @@ fn write(entries: &[Entry]) {
         let lines: String = entry.answer.lines().iter().map(|line| format!("{line}\n")).collect();
         format!("# {}\n{}\n----\n{lines}", entry.name, entry.sql)
     };
-    fs::write(file("answers.txt"), entries.iter().map(block).collect::<Vec<_>>().join("\n")).unwrap();
+    for theme in themes() {
+        let blocks: Vec<String> = entries.iter().filter(|entry| entry.theme == theme).map(block).collect();
+        fs::write(file(&format!("{theme}.txt")), blocks.join("\n")).unwrap();
+    }
 }
 
 fn statement(sql: &str) -> Statement {
@@ -138,25 +163,37 @@ fn statement(sql: &str) -> Statement {
     Statement { label: "a query of the corpus".to_owned(), sql: sql.to_owned(), database, token: None }
 }
 
-/// Makes the tables and the objects below the raw one.
-async fn fill(lake: &Lake) {
+/// The statements that make the tables.
+fn tables() -> Vec<String> {
+    TABLES.split(";\n").filter(|sql| !sql.trim().is_empty()).map(str::to_owned).collect()
+}
+
+/// The same, with the rows of each table in another order and in eight files.
+fn shuffled_tables() -> Vec<String> {
+    let shuffled = |sql: String| match sql.contains("FROM UNNEST(sequence(") {
+        false => vec![sql],
+        true => (0..8).map(|part| format!("{sql} WHERE n % 8 = {part} ORDER BY n * 7919 % 601")).collect(),
+    };
+    tables().into_iter().flat_map(shuffled).collect()
+}
+
+/// Makes the tables by `statements`, and the objects below the raw one.
+async fn fill(lake: &Lake, statements: &[String]) {
     let root = &lake.config.lake;
     let calls = [call("a"), with(call("b"), "status", "-"), with(call("c"), "responseLength", "x")];
     for (name, calls) in [("one", &calls[..]), ("two", &calls[1..])] {
         let object = root.join("raw/hour=06").join(name);
         lake.store.write(&object, lines(calls).as_bytes()).await.unwrap();
     }
-    for sql in TABLES.split(";\n") {
+    for sql in statements {
         let sql = sql.replace("{lake}", &root.to_string());
-        if !sql.trim().is_empty() {
-            lake.engine.execute(&statement(&sql)).await.unwrap_or_else(|error| panic!("{error:#}: {sql}"));
-        }
+        lake.engine.execute(&statement(&sql)).await.unwrap_or_else(|error| panic!("{error:#}: {sql}"));
     }
 }
 
 /// What Trino makes of each query.
 async fn ask_trino(trino: &Trino, entries: &[Entry]) -> Vec<Answer> {
-    fill(&lake_on_trino(trino).await).await;
+    fill(&lake_on_trino(trino).await, &tables()).await;
     let answer = async |entry: &Entry| {
         let query = Query { sql: &entry.sql, database: DATABASE, property: None };
         match trino.run(&query).await {
@@ -167,12 +204,13 @@ async fn ask_trino(trino: &Trino, entries: &[Entry]) -> Vec<Answer> {
     stream::iter(entries).map(answer).buffered(4).collect().await
 }
 
-/// What the embedded engine makes of each query.
-async fn ask_embedded(entries: &[Entry]) -> Vec<Answer> {
+/// What the embedded engine makes of each query, with so many threads, over tables made by `statements`.
+async fn ask_embedded(entries: &[Entry], threads: usize, statements: &[String]) -> Vec<Answer> {
     let beside = TestLake::bare().await;
-    let config = Config { database: DATABASE.parse().unwrap(), ..beside.lake.config.clone() };
+    let mut config = Config { database: DATABASE.parse().unwrap(), ..beside.lake.config.clone() };
+    config.embedded.threads = threads;
     let lake = meterlake_embedded::connect(config).await.unwrap();
-    fill(&lake).await;
+    fill(&lake, statements).await;
     let answer = async |entry: &Entry| {
         let statement = statement(&entry.sql);
         match tokio::time::timeout(PATIENCE, lake.engine.query(&statement)).await {
@@ -184,11 +222,50 @@ async fn ask_embedded(entries: &[Entry]) -> Vec<Answer> {
     stream::iter(entries).map(answer).buffered(4).collect().await
 }
 
-/// Each known difference, by the query's name.
-fn known() -> BTreeMap<String, String> {
-    let text = fs::read_to_string(file("differences.txt")).unwrap();
-    let line = |line: &str| line.split_once(' ').map(|(name, kind)| (name.to_owned(), kind.to_owned())).unwrap();
-    text.lines().map(line).collect()
+/// A query's class, as its column in the table is headed: what the embedded engine makes of what Trino makes of it.
+fn class(entry: &Entry, embedded: &Answer) -> &'static str {
+    match (entry.answer.difference(embedded), embedded) {
+        (None, _) => SAME,
+        (Some("refused"), Answer::Refusal(why)) => match names_a_word_of(&entry.sql, why) {
+            true => "refused, by name",
+            false => "refused, without a name",
+        },
+        (Some("accepted"), _) => "accepted",
+        (Some(_), _) => "other value",
+    }
+}
+
+/// Whether an error names what it is about: a function, a keyword or a name of the query.
+fn names_a_word_of(sql: &str, error: &str) -> bool {
+    let words = |text: &str| -> Vec<String> {
+        let parted = text.split(|letter: char| !letter.is_alphanumeric() && !"_$".contains(letter));
+        parted.filter(|word| word.len() > 2).map(str::to_lowercase).collect()
+    };
+    let known = words(sql);
+    words(error).iter().any(|word| known.contains(word))
+}
+
+/// The queries by theme and class, and each that is not in the first class, as `tests/trino/README.md` shows them.
+fn classes(entries: &[Entry], answers: &[Answer]) -> String {
+    let mut counts: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
+    let mut others = String::new();
+    for (entry, answer) in entries.iter().zip(answers) {
+        let class = class(entry, answer);
+        for theme in [&entry.theme, ALL] {
+            *counts.entry(theme).or_default().entry(class).or_default() += 1;
+        }
+        if class != SAME {
+            others += &format!("- `{}` {class}: `{}`\n", entry.name, entry.sql.replace('\n', " "));
+        }
+    }
+    let mut text =
+        format!("| theme | queries | {} |\n|---|{}\n", CLASSES.join(" | "), "---|".repeat(CLASSES.len() + 1));
+    for (theme, counts) in counts {
+        let cells: Vec<String> =
+            CLASSES.iter().map(|class| counts.get(class).copied().unwrap_or_default().to_string()).collect();
+        text += &format!("| {theme} | {} | {} |\n", counts.values().sum::<usize>(), cells.join(" | "));
+    }
+    format!("{text}\nNot the same:\n\n{others}")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -212,28 +289,41 @@ async fn trino_gives_the_answers_of_the_corpus() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_embedded_engine_differs_from_trino_where_it_is_known_to() {
     let entries = corpus();
-    let answers = ask_embedded(&entries).await;
-    let found: BTreeMap<&str, (&str, &Entry, &Answer)> = entries
-        .iter()
-        .zip(&answers)
-        .filter_map(|(entry, answer)| Some((&*entry.name, (entry.answer.difference(answer)?, entry, answer))))
-        .collect();
+    let answers = ask_embedded(&entries, 1, &tables()).await;
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join(CLASSES_FILE);
+    let text = fs::read_to_string(&readme).unwrap();
+    let (heading, known) = text.split_once(CLASSES_MARK).expect("a mark before the classes");
+    let found = classes(&entries, &answers);
     if std::env::var_os(WRITE).is_some() {
-        let lines: String = found.iter().map(|(name, (kind, ..))| format!("{name} {kind}\n")).collect();
-        fs::write(file("differences.txt"), lines).unwrap();
+        fs::write(readme, format!("{heading}{CLASSES_MARK}{found}")).unwrap();
         return;
     }
-    let known = known();
-    let mut wrong = Vec::new();
-    for (&name, &(kind, entry, answer)) in &found {
-        if known.get(name).is_none_or(|known| known != kind) {
-            let Entry { sql, answer: expected, .. } = entry;
-            wrong.push(format!("new: {name} {kind}\n  {sql}\n  Trino: {expected:?}\n  embedded: {answer:?}"));
+    let known: HashSet<&str> = known.lines().collect();
+    let mut wrong: Vec<String> = Vec::new();
+    for (entry, answer) in entries.iter().zip(&answers) {
+        let class = class(entry, answer);
+        if class != SAME && !known.iter().any(|line| line.starts_with(&format!("- `{}` {class}:", entry.name))) {
+            let Entry { name, sql, answer: expected, .. } = entry;
+            wrong.push(format!("new: {name} {class}\n  {sql}\n  Trino: {expected:?}\n  embedded: {answer:?}"));
         }
     }
-    let gone = known.keys().filter(|name| !found.contains_key(name.as_str()));
-    wrong.extend(gone.map(|name| format!("gone, so take it off differences.txt: {name}")));
+    let lines: HashSet<&str> = found.lines().collect();
+    wrong.extend(known.difference(&lines).map(|line| format!("no longer so, in {CLASSES_FILE}: {line}")));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn eight_threads_and_rows_in_another_order_change_no_answer() {
+    let entries = corpus();
+    let one = ask_embedded(&entries, 1, &tables()).await;
+    let eight = ask_embedded(&entries, 8, &shuffled_tables()).await;
+    let pairs = entries.iter().zip(one.iter().zip(&eight));
+    let others = pairs.filter(|(entry, (one, eight))| {
+        !BY_ORDER.contains(&&*entry.name) && (one.difference(eight).is_some() || eight.difference(one).is_some())
+    });
+    let others: Vec<String> =
+        others.map(|(entry, (one, eight))| format!("{} {}\n  {one:?}\n  {eight:?}", entry.name, entry.sql)).collect();
+    assert!(others.is_empty(), "{}", others.join("\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

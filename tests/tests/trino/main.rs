@@ -6,6 +6,7 @@
 mod chain;
 mod clients;
 mod corpus;
+mod edits;
 mod fuzz;
 mod merge;
 mod queries;

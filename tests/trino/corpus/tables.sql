@@ -84,3 +84,10 @@ SELECT
   'standard', 'calls', 'requests', '2023-01', CASE WHEN n % 5 <> 4 THEN CAST(n * 1237 AS decimal(38,12)) END,
   CAST(n AS decimal(38,4)) * DECIMAL '11.48', 'USD', 2023, 1
 FROM UNNEST(sequence(0, 14)) AS t(n);
+
+CREATE EXTERNAL TABLE metering.calls (customer string, seq int, method string, status int, bytes int)
+STORED AS PARQUET
+LOCATION '{lake}/small/';
+
+INSERT INTO metering.calls
+VALUES ('u1', 1, 'GET', 200, 10), ('u1', 2, 'POST', 500, NULL), ('u2', 3, 'GET', 200, 30), ('u3', 4, NULL, 404, 5);

@@ -8,12 +8,15 @@ mod queries;
 mod types;
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use athena_local::{Query, QueryFailed, Trino};
+use futures::FutureExt;
 use futures::future::join_all;
 use meterlake_core::config::Config;
-use meterlake_core::engine::Statement;
+use meterlake_core::engine::{Rows, Statement};
 use meterlake_core::lake::Lake;
 use meterlake_tests::lake::TestLake;
 use meterlake_tests::lakes::lake_on_trino;
@@ -90,23 +93,46 @@ impl Tally {
 struct Engines<'a> {
     trino: &'a Trino,
     embedded: &'a Lake,
+    is_trino_gone: AtomicBool,
 }
 
 impl Engines<'_> {
     /// What Trino makes of a query; what it says of a refusal is in the second place.
     async fn ask_trino(&self, sql: &str) -> (Answer, String) {
-        match self.trino.run(&Query { sql, database: DATABASE, property: None }).await {
-            Ok(answer) => (Answer::of_rows(sql, &answer.rows), String::new()),
-            Err(error) => match error.downcast::<QueryFailed>() {
-                Ok(failed) => (Answer::Refusal(failed.name), failed.message),
-                Err(error) => panic!("Trino gave no answer to {sql}: {error:#}"),
-            },
+        let mut tries = 0;
+        loop {
+            match self.trino.run(&Query { sql, database: DATABASE, property: None }).await {
+                Ok(answer) => return (Answer::of_rows(sql, &answer.rows), String::new()),
+                Err(error) => match error.downcast::<QueryFailed>() {
+                    Ok(failed) => return (Answer::Refusal(failed.name), failed.message),
+                    // The server may close a connection that it has kept for long.
+                    Err(_) if tries < 3 => tokio::time::sleep(Duration::from_secs(1)).await,
+                    // A query may take all its memory, which ends it.
+                    Err(error) => {
+                        if !self.is_trino_gone.swap(true, Ordering::Relaxed) {
+                            println!(
+                                "Trino is gone, so that this run ends early: {error:#}; one of the last queries: {sql}"
+                            );
+                        }
+                        return (Answer::Refusal("EXCEEDED".to_owned()), String::new());
+                    }
+                },
+            }
+            tries += 1;
         }
     }
 
     async fn ask_embedded(&self, sql: &str) -> Answer {
         let statement = statement(sql);
-        match tokio::time::timeout(PATIENCE, self.embedded.engine.query(&statement)).await {
+        let answer = AssertUnwindSafe(self.embedded.engine.query(&statement)).catch_unwind();
+        let answer = tokio::time::timeout(PATIENCE, answer).await.map(|answer| {
+            // A panic is no refusal: the query is shown among the differences.
+            answer.unwrap_or_else(|_| {
+                eprintln!("panicked: {sql}");
+                Ok(Rows { rows: vec![vec![Some("it panicked".to_owned())]], ..Rows::default() })
+            })
+        });
+        match answer {
             Ok(Ok(answer)) => Answer::of_rows(sql, &answer.rows),
             Ok(Err(error)) => Answer::Refusal(format!("{error:#}")),
             Err(_) => Answer::Refusal("it takes too long".to_owned()),
@@ -215,7 +241,9 @@ async fn work(engines: &Engines<'_>, worker: u8, until: Option<Instant>) -> Tall
     let (expression, query) = (grammar::expression(), queries::query());
     let mut tally = Tally::default();
     for number in 0.. {
-        if until.map_or(number >= QUERIES, |until| Instant::now() >= until) {
+        if engines.is_trino_gone.load(Ordering::Relaxed)
+            || until.map_or(number >= QUERIES, |until| Instant::now() >= until)
+        {
             break;
         }
         if number % 2 == 1 {
@@ -249,7 +277,7 @@ async fn queries_made_at_random_give_what_trino_gives() {
     let config = Config { database: DATABASE.parse().unwrap(), ..beside.lake.config.clone() };
     let embedded = meterlake_embedded::connect(config).await.unwrap();
     fill(&embedded).await;
-    let engines = Engines { trino: &trino, embedded: &embedded };
+    let engines = Engines { trino: &trino, embedded: &embedded, is_trino_gone: AtomicBool::new(false) };
     let until = number(SECONDS).map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let mut all = Tally::default();
     join_all((0..WORKERS).map(|worker| work(&engines, worker, until)))
