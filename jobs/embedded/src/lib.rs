@@ -30,6 +30,9 @@ use meterlake_core::store::LocalStore;
 pub use catalog::SqliteCatalog;
 pub use engine::{EmbeddedEngine, TypedRows};
 
+/// Athena's name for the Glue catalog, its own. A statement may spell it out.
+const CATALOG: &str = "awsdatacatalog";
+
 /// Opens a lake with this engine: in a local folder, with its catalog inside it, or on S3, with the Glue catalog and what
 /// the AWS SDK finds in the environment.
 ///

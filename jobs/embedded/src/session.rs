@@ -23,10 +23,7 @@ use crate::keys::{KeyLabelPlanner, KnownKeyRule, NumberedKeyRule};
 use crate::objects::ObjectStores;
 use crate::one_item::OneItemRule;
 use crate::table::{LakeCatalog, Reader};
-use crate::{dialect, functions, guards};
-
-/// Athena's name for its catalog.
-const CATALOG: &str = "awsdatacatalog";
+use crate::{CATALOG, dialect, functions, guards};
 
 /// Makes sessions that share memory, disk and object stores.
 #[derive(Clone)]

@@ -98,7 +98,7 @@ impl AthenaLocal {
         let store = Arc::new(S3Store::new(s3));
         let catalog = Arc::new(GlueCatalog::new(glue));
         let engine = EmbeddedEngine::on_aws(&Config::default(), store.clone(), catalog.clone(), s3)?;
-        let machine = Machine { engine, trino: None, store, catalog, glue: aws_sdk_glue::Client::new(glue) };
+        let machine = Machine { engine, trino: None, store, catalog };
         Ok(Self { workgroup, faults: Faults::default(), machine, executions: Mutex::default() })
     }
 

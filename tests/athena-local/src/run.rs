@@ -26,7 +26,6 @@ pub(crate) struct Machine {
     pub(crate) trino: Option<Trino>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) catalog: Arc<dyn Catalog>,
-    pub(crate) glue: aws_sdk_glue::Client,
 }
 
 impl Machine {
@@ -56,7 +55,7 @@ impl Machine {
 
     async fn answer(&self, kind: Kind, statement: &Statement) -> Result<Gave> {
         if let Some(question) = Question::of(&statement.sql, &statement.database)? {
-            let found = question.answer(&*self.catalog, self.databases()).await.context("the catalog was asked")?;
+            let found = question.answer(&*self.catalog).await.context("the catalog was asked")?;
             let columns = found.columns.iter().map(|name| Column::new(name, "string")).collect();
             // Athena gives a line as one cell, also where it stands for several.
             let rows = found.lines.into_iter().map(|line| vec![Some(line)]).collect();
@@ -110,17 +109,6 @@ impl Machine {
             scanned_bytes: answer.scanned_bytes,
             manifest: None,
         })
-    }
-
-    async fn databases(&self) -> Result<Vec<String>> {
-        let mut pages = self.glue.get_databases().into_paginator().send();
-        let mut names = Vec::new();
-        while let Some(page) = pages.next().await {
-            let databases = page.context("cannot list the databases")?.database_list;
-            names.extend(databases.into_iter().map(|database| database.name));
-        }
-        names.sort();
-        Ok(names)
     }
 
     /// Writes the objects that Athena leaves among the results.

@@ -55,17 +55,16 @@ impl Question {
         })
     }
 
-    /// What Hive says; `databases` lists those that there are.
+    /// What Hive says.
     ///
     /// # Errors
     /// There is no such table, or the catalog failed.
-    pub(crate) async fn answer(
-        &self,
-        catalog: &dyn Catalog,
-        databases: impl Future<Output = Result<Vec<String>>>,
-    ) -> Result<Lines> {
+    pub(crate) async fn answer(&self, catalog: &dyn Catalog) -> Result<Lines> {
         Ok(match self {
-            Self::Databases => Lines { columns: &["database_name"], lines: databases.await? },
+            Self::Databases => {
+                let databases = catalog.databases().await?;
+                Lines { columns: &["database_name"], lines: databases.iter().map(Name::to_string).collect() }
+            }
             Self::CreateTable(name) => {
                 Lines { columns: &["createtab_stmt"], lines: create_table(&required_table(catalog, name).await?) }
             }

@@ -119,6 +119,8 @@ async fn a_dropped_table_takes_its_partitions_along() {
     catalog.create_table(&lake.table("merged")).await.unwrap();
     lake.add(&[partition(HOUR, "a")]).await;
     assert_eq!(catalog.tables(&lake.database).await.unwrap(), [name("merged"), name("raw")]);
+    // Other tests have databases in the same emulator.
+    assert!(catalog.databases().await.unwrap().contains(&lake.database));
 
     assert!(catalog.drop_table(&lake.raw()).await.unwrap());
     assert!(!catalog.drop_table(&lake.raw()).await.unwrap());

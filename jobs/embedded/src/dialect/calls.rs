@@ -1,5 +1,6 @@
 //! Trino's functions that DataFusion can compute in other words. [`rule`] is the table.
 
+use super::aggregates::{approx_distinct, bitwise, count_if, extreme_by, extremes, listagg};
 use super::attempt::attempt;
 use super::build::{call, case, cast, null, number, text};
 use super::patterns::{regexp_like, regexp_replace, with_pattern};
@@ -7,8 +8,8 @@ use super::times;
 use super::types::gives_json;
 use anyhow::{Result, bail, ensure};
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments,
-    Ident, OrderByExpr, OrderByOptions, TimezoneInfo, Value, ValueWithSpan,
+    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, TimezoneInfo,
+    Value, ValueWithSpan,
 };
 
 /// How a call is said to DataFusion.
@@ -148,7 +149,7 @@ pub(super) fn rewrite_call(mut function: Function) -> Result<Expr> {
     }
 }
 
-fn renamed(mut function: Function, name: &str) -> Expr {
+pub(super) fn renamed(mut function: Function, name: &str) -> Expr {
     function.name = Ident::new(name).into();
     // DataFusion takes `name` without parentheses for a column.
     if matches!(function.args, FunctionArguments::None) {
@@ -163,7 +164,7 @@ fn trim_of_one_end(mut function: Function, own: &str) -> Result<Expr> {
     Ok(if has_characters { Expr::Function(function) } else { renamed(function, own) })
 }
 
-fn bigint(expr: Expr) -> Expr {
+pub(super) fn bigint(expr: Expr) -> Expr {
     cast(expr, DataType::BigInt(None))
 }
 
@@ -175,11 +176,11 @@ pub(super) fn operator(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
     Expr::BinaryOp { left: Box::new(nested(left)), op, right: Box::new(nested(right)) }
 }
 
-fn argument_of(expr: Expr) -> FunctionArg {
+pub(super) fn argument_of(expr: Expr) -> FunctionArg {
     FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))
 }
 
-fn arguments(function: &mut Function) -> Result<&mut Vec<FunctionArg>> {
+pub(super) fn arguments(function: &mut Function) -> Result<&mut Vec<FunctionArg>> {
     match &mut function.args {
         FunctionArguments::List(list) => Ok(&mut list.args),
         _ => bail!("{} takes arguments in parentheses", function.name),
@@ -235,14 +236,6 @@ fn null_if_any_null(mut function: Function) -> Result<Expr> {
         Some(any_null) => Ok(case(any_null, null(), Some(call(&function.name.to_string(), args)))),
         None => bail!("{} takes at least one argument", function.name),
     }
-}
-
-/// Over bigints, whatever whole numbers are given.
-fn bitwise(mut function: Function, name: &str) -> Result<Expr> {
-    if let [FunctionArg::Unnamed(FunctionArgExpr::Expr(value))] = arguments(&mut function)?.as_mut_slice() {
-        *value = cast(std::mem::replace(value, null()), DataType::BigInt(None));
-    }
-    Ok(renamed(function, name))
 }
 
 /// Without a number of digits a decimal loses its scale, too.
@@ -369,54 +362,6 @@ fn map(mut function: Function) -> Result<Expr> {
 fn json_format(function: Function) -> Result<Expr> {
     let json = one(function)?;
     Ok(if gives_json(&json) { json } else { call("json_format", vec![json]) })
-}
-
-fn count_if(mut function: Function) -> Result<Expr> {
-    let [condition] = exactly::<1>(&mut function)?;
-    arguments(&mut function)?.push(argument_of(case(condition, number(1), None)));
-    Ok(renamed(function, "count"))
-}
-
-/// `max(x, n)` is another aggregate than `max(x)`.
-fn extremes(mut function: Function, of_many: &str) -> Result<Expr> {
-    let is_of_many = arguments(&mut function)?.len() == 2;
-    Ok(if is_of_many { renamed(function, of_many) } else { Expr::Function(function) })
-}
-
-/// The first value in the order of the key, among the rows that have a key.
-fn extreme_by(mut function: Function, ascending: bool) -> Result<Expr> {
-    let name = function.name.to_string();
-    ensure!(function.over.is_none(), "the embedded engine has no {name} as a window function");
-    let [value, key] = exactly::<2>(&mut function)?;
-    let keyed = Expr::IsNotNull(Box::new(key.clone()));
-    function.filter = Some(Box::new(match function.filter.take() {
-        Some(filter) => operator(Expr::Nested(filter), BinaryOperator::And, keyed),
-        None => keyed,
-    }));
-    let options = OrderByOptions { asc: Some(ascending), nulls_first: Some(false) };
-    let FunctionArguments::List(list) = &mut function.args else { bail!("{name} takes two arguments") };
-    list.args.push(argument_of(value));
-    list.clauses.push(FunctionArgumentClause::OrderBy(vec![OrderByExpr { expr: key, options, with_fill: None }]));
-    Ok(renamed(function, "first_value"))
-}
-
-/// The second argument, the error allowed, is not DataFusion's to choose.
-fn approx_distinct(mut function: Function) -> Result<Expr> {
-    arguments(&mut function)?.truncate(1);
-    Ok(bigint(Expr::Function(function)))
-}
-
-fn listagg(mut function: Function) -> Result<Expr> {
-    let order = std::mem::take(&mut function.within_group);
-    let FunctionArguments::List(list) = &mut function.args else { bail!("listagg takes arguments") };
-    if list.args.len() == 1 {
-        list.args.push(argument_of(text("")));
-    }
-    list.clauses.retain(|clause| !matches!(clause, FunctionArgumentClause::OnOverflow(_)));
-    if !order.is_empty() {
-        list.clauses.push(FunctionArgumentClause::OrderBy(order));
-    }
-    Ok(renamed(function, "string_agg"))
 }
 
 #[cfg(test)]

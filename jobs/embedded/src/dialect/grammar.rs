@@ -132,8 +132,9 @@ fn read_numbers(tokens: &mut [TokenWithSpan], sql: &str) -> Result<()> {
             }
             // sqlparser reads `0x1F` as the bytes `X'1F'`.
             Token::HexStringLiteral(digits) if char_at(sql, start.line, start.column) == Some('0') => {
-                let number = i64::from_str_radix(&digits.replace('_', ""), 16);
-                let number = number.map_err(|_| anyhow!("line {}: Invalid numeric literal: 0x{digits}", start.line))?;
+                let number = in_base(digits, 16).filter(|_| !is_word_next);
+                let number =
+                    number.ok_or_else(|| anyhow!("line {}: Invalid numeric literal: 0x{digits}", start.line))?;
                 tokens[at].token = Token::Number(number.to_string(), false);
             }
             _ => {}
@@ -152,9 +153,15 @@ fn with_base(tokens: &[TokenWithSpan]) -> Result<Option<i64>> {
         Some(("o" | "O", digits)) => (digits, 8),
         _ => return Ok(None),
     };
-    let number = i64::from_str_radix(&digits.replace('_', ""), base);
     let line = first.span.start.line;
-    number.map(Some).map_err(|_| anyhow!("line {line}: Invalid numeric literal: 0{}", word.value))
+    let number = in_base(digits, base);
+    number.map(Some).ok_or_else(|| anyhow!("line {line}: Invalid numeric literal: 0{}", word.value))
+}
+
+/// Digits behind `0x` and the like. One underscore may stand before each digit.
+fn in_base(digits: &str, base: u32) -> Option<i64> {
+    let is_well_parted = !digits.contains("__") && !digits.ends_with('_');
+    i64::from_str_radix(&digits.replace('_', ""), base).ok().filter(|_| is_well_parted)
 }
 
 /// Lines and columns are counted from one.
@@ -280,6 +287,9 @@ mod tests {
     #[test]
     fn numbers_may_have_underscores_and_be_hexadecimal() {
         assert_eq!(read("SELECT 1_000, 0x1F, 0b1_01, 0O17, X'1F'"), "SELECT 1000, 31, 5, 15, X'1F'");
+        for sql in ["SELECT 0b12", "SELECT 0b1__0", "SELECT 0o7_", "SELECT 0x1__F"] {
+            assert!(parse(sql).unwrap_err().to_string().contains("Invalid numeric literal"), "{sql}");
+        }
         for sql in ["SELECT 1x", "SELECT 1__0"] {
             let error = parse(sql).unwrap_err().to_string();
             assert!(error.contains("write a number with the digits 0 to 9"), "{sql}: {error}");

@@ -10,6 +10,7 @@
 //! - A double is written in its shortest form: 1e23 is `1.0E23` here and `9.999999999999999E22` on Trino.
 //! - `$` in a pattern is the end of the text, and in Trino also stands before a line end that is the last character.
 
+mod aggregates;
 mod attempt;
 mod build;
 mod calls;
@@ -103,7 +104,8 @@ impl Query {
 pub(crate) async fn plan(state: &SessionState, statement: PlannedStatement) -> Result<LogicalPlan, DataFusionError> {
     let plan = match state.statement_to_plan(statement.clone()).await {
         Err(error) if named_casts::is_name_twice(&error) => {
-            state.statement_to_plan(named_casts::with_named_casts(statement)).await
+            // What is wrong all the same is told in the names of the query.
+            state.statement_to_plan(named_casts::with_named_casts(statement)).await.map_err(|_| error)
         }
         planned => planned,
     }?;

@@ -3,6 +3,7 @@
 
 use std::ops::ControlFlow;
 
+use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 use datafusion::sql::parser::Statement as PlannedStatement;
 use datafusion::sql::sqlparser::ast::{Expr, visit_expressions_mut};
@@ -14,8 +15,13 @@ pub(crate) const TYPED: &str = "typed";
 
 /// Whether a query was refused for two columns of one name.
 pub(crate) fn is_name_twice(error: &DataFusionError) -> bool {
-    let message = error.to_string();
-    message.contains("duplicate unqualified field name") || message.contains("duplicate qualified field name")
+    use SchemaError::{DuplicateQualifiedField, DuplicateUnqualifiedField};
+    match error.find_root() {
+        DataFusionError::SchemaError(error, _) => {
+            matches!(**error, DuplicateQualifiedField { .. } | DuplicateUnqualifiedField { .. })
+        }
+        _ => false,
+    }
 }
 
 /// The rewritten query with the type of each cast in its name.

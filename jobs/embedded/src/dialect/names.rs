@@ -1,6 +1,7 @@
 //! Table names, and the hidden column `"$path"`.
 
 use super::{INFORMATION_SCHEMA, PARTITIONS, PATH_COLUMN};
+use crate::CATALOG;
 use anyhow::{Result, bail};
 use datafusion::sql::sqlparser::ast::{
     ExcludeSelectItem, Expr, Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, Query, Select,
@@ -8,9 +9,6 @@ use datafusion::sql::sqlparser::ast::{
     WildcardAdditionalOptions,
 };
 use std::ops::ControlFlow;
-
-/// The name under which Athena has the Glue catalog.
-const CATALOG: &str = "awsdatacatalog";
 
 /// Whether a name is that of the Glue catalog.
 pub(super) fn is_catalog(name: &str) -> bool {

@@ -179,9 +179,14 @@ pub(super) fn common(left: &DataType, right: &DataType) -> Result<DataType> {
 }
 
 fn contains_types(args: &[DataType]) -> Types {
-    let [list, value] = args else { return plan_err!("contains takes 2 argument(s), not {}", args.len()) };
-    let item = common(plain_item("contains", list)?, value)?;
-    Ok((vec![list_of(item.clone()), item], DataType::Boolean))
+    Ok((list_and_item("contains", args)?, DataType::Boolean))
+}
+
+/// The types of an array and of a value that is looked for among its items.
+pub(super) fn list_and_item(name: &str, args: &[DataType]) -> Result<Vec<DataType>> {
+    let [list, value] = args else { return plan_err!("{name} takes 2 argument(s), not {}", args.len()) };
+    let item = common(plain_item(name, list)?, value)?;
+    Ok(vec![list_of(item.clone()), item])
 }
 
 /// Whether an array holds a value; NULL where it may be one of its NULLs.

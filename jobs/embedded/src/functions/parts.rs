@@ -1,7 +1,7 @@
 //! Parts of arrays by Trino's rules: `slice`, `trim_array` and `repeat`, where an item stands, and whether two arrays share one.
 
 use super::Family;
-use super::arrays::{common, equality, has_null, list_of, plain_item, span};
+use super::arrays::{common, equality, has_null, list_and_item, list_of, plain_item, span};
 use super::function::{collect, int_at, ints, typed};
 use super::type_names::trino_name;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray, UInt64Array};
@@ -120,9 +120,7 @@ fn list(values: &ArrayRef, places: Vec<Option<u64>>, lengths: Vec<usize>, valid:
 }
 
 fn position_types(args: &[DataType]) -> Result<(Vec<DataType>, DataType)> {
-    let [list, value] = args else { return plan_err!("array_position takes 2 argument(s), not {}", args.len()) };
-    let item = common(plain_item("array_position", list)?, value)?;
-    Ok((vec![list_of(item.clone()), item], DataType::Int64))
+    Ok((list_and_item("array_position", args)?, DataType::Int64))
 }
 
 /// Where the first item stands that is a value, counted from one; 0: none is.

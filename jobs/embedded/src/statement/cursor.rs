@@ -8,9 +8,7 @@ use meterlake_core::names::Name;
 use super::TableRef;
 use super::lexer::{Dialect, Kind, Lexer, Token, error_at};
 use super::reserved;
-
-/// The catalog that a name may spell out: Athena's own.
-const CATALOG: &str = "awsdatacatalog";
+use crate::CATALOG;
 
 /// The words that a query begins with.
 const QUERY: [&str; 4] = ["SELECT", "WITH", "VALUES", "TABLE"];

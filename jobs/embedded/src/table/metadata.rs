@@ -13,12 +13,10 @@ use meterlake_core::catalog::{Catalog, Column, PartitionFilter, Table};
 use meterlake_core::names::TableName;
 
 use super::filter::values;
+use crate::CATALOG;
 use crate::dialect::INFORMATION_SCHEMA;
 use crate::functions::trino_name;
 use crate::statement::type_to_arrow;
-
-/// Athena's name of its catalog.
-const CATALOG: &str = "awsdatacatalog";
 
 /// The tables of `information_schema` with their columns, as Trino 476 lists them. All but `ordinal_position` are texts.
 const TABLES: [(&str, &[&str]); 8] = [

@@ -306,4 +306,5 @@ async fn what_the_engine_lacks_is_named() {
         assert!(error.contains(name) && !error.contains('\n'), "{sql}: {error}");
     }
     assert_eq!(lake.lines("SHOW TABLES").await, Vec::<String>::new());
+    assert_eq!(lake.lines("SHOW DATABASES").await, ["metering"]);
 }

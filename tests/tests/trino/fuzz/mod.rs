@@ -298,4 +298,6 @@ async fn queries_made_at_random_give_what_trino_gives() {
     assert!(all.alike > 0, "no query has an answer");
     all.differences.sort_by_key(String::len);
     assert!(all.differences.is_empty(), "{} differences:\n{}", all.differences.len(), all.differences.join("\n"));
+    let is_whole = !engines.is_trino_gone.load(Ordering::Relaxed);
+    assert!(is_whole, "Trino ended before the run did: no difference so far");
 }
