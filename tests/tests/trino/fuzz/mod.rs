@@ -9,7 +9,7 @@ mod types;
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use athena_local::{Query, QueryFailed, Trino};
@@ -93,7 +93,8 @@ impl Tally {
 struct Engines<'a> {
     trino: &'a Trino,
     embedded: &'a Lake,
-    is_trino_gone: AtomicBool,
+    /// Why Trino no longer answers, which ends the run early.
+    trino_gone: OnceLock<String>,
 }
 
 impl Engines<'_> {
@@ -109,11 +110,7 @@ impl Engines<'_> {
                     Err(_) if tries < 3 => tokio::time::sleep(Duration::from_secs(1)).await,
                     // A query may take all its memory, which ends it.
                     Err(error) => {
-                        if !self.is_trino_gone.swap(true, Ordering::Relaxed) {
-                            println!(
-                                "Trino is gone, so that this run ends early: {error:#}; one of the last queries: {sql}"
-                            );
-                        }
+                        self.trino_gone.get_or_init(|| format!("{error:#}; one of the last queries: {sql}"));
                         return (Answer::Refusal("EXCEEDED".to_owned()), String::new());
                     }
                 },
@@ -127,10 +124,8 @@ impl Engines<'_> {
         let answer = AssertUnwindSafe(self.embedded.engine.query(&statement)).catch_unwind();
         let answer = tokio::time::timeout(PATIENCE, answer).await.map(|answer| {
             // A panic is no refusal: the query is shown among the differences.
-            answer.unwrap_or_else(|_| {
-                eprintln!("panicked: {sql}");
-                Ok(Rows { rows: vec![vec![Some("it panicked".to_owned())]], ..Rows::default() })
-            })
+            let panicked = || Rows { rows: vec![vec![Some("it panicked".to_owned())]], ..Rows::default() };
+            answer.unwrap_or_else(|_| Ok(panicked()))
         });
         match answer {
             Ok(Ok(answer)) => Answer::of_rows(sql, &answer.rows),
@@ -241,9 +236,7 @@ async fn work(engines: &Engines<'_>, worker: u8, until: Option<Instant>) -> Tall
     let (expression, query) = (grammar::expression(), queries::query());
     let mut tally = Tally::default();
     for number in 0.. {
-        if engines.is_trino_gone.load(Ordering::Relaxed)
-            || until.map_or(number >= QUERIES, |until| Instant::now() >= until)
-        {
+        if engines.trino_gone.get().is_some() || until.map_or(number >= QUERIES, |until| Instant::now() >= until) {
             break;
         }
         if number % 2 == 1 {
@@ -277,7 +270,7 @@ async fn queries_made_at_random_give_what_trino_gives() {
     let config = Config { database: DATABASE.parse().unwrap(), ..beside.lake.config.clone() };
     let embedded = meterlake_embedded::connect(config).await.unwrap();
     fill(&embedded).await;
-    let engines = Engines { trino: &trino, embedded: &embedded, is_trino_gone: AtomicBool::new(false) };
+    let engines = Engines { trino: &trino, embedded: &embedded, trino_gone: OnceLock::new() };
     let until = number(SECONDS).map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let mut all = Tally::default();
     join_all((0..WORKERS).map(|worker| work(&engines, worker, until)))
@@ -298,6 +291,7 @@ async fn queries_made_at_random_give_what_trino_gives() {
     assert!(all.alike > 0, "no query has an answer");
     all.differences.sort_by_key(String::len);
     assert!(all.differences.is_empty(), "{} differences:\n{}", all.differences.len(), all.differences.join("\n"));
-    let is_whole = !engines.is_trino_gone.load(Ordering::Relaxed);
-    assert!(is_whole, "Trino ended before the run did: no difference so far");
+    if let Some(why) = engines.trino_gone.get() {
+        panic!("Trino ended before the run did, with no difference so far: {why}");
+    }
 }
