@@ -11,6 +11,14 @@ pub(crate) fn explain_plan_error(error: DataFusionError) -> anyhow::Error {
     anyhow::anyhow!(explain(&error))
 }
 
+const CORRELATED: &str =
+    "the embedded engine cannot run this subquery, which refers to the query around it: write a join";
+
+/// `column1`: what DataFusion calls a column of VALUES. Trino calls it `_col0`.
+fn is_of_values(name: &str) -> bool {
+    name.strip_prefix("column").is_some_and(|number| number.parse::<usize>().is_ok())
+}
+
 fn explain(error: &DataFusionError) -> String {
     match error {
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => explain(inner),
@@ -20,8 +28,13 @@ fn explain(error: &DataFusionError) -> String {
             Some(inner) => explain(inner),
             None => with_causes(inner.as_ref()),
         },
+        DataFusionError::ArrowError(inner, _) if inner.to_string().contains("declared as non-nullable") => {
+            "the embedded engine gives no NULL for this subquery without a row: write (SELECT max(x) …)".to_owned()
+        }
         DataFusionError::ArrowError(inner, _) => inner.to_string(),
         DataFusionError::SchemaError(schema, _) => match schema.as_ref() {
+            // DataFusion's own names come to light where it takes a subquery out of its place and cannot put it elsewhere.
+            SchemaError::FieldNotFound { field, .. } if is_of_values(&field.name) => CORRELATED.to_owned(),
             SchemaError::FieldNotFound { field, valid_fields } => {
                 let known: Vec<_> = valid_fields.iter().map(|column| column.name.as_str()).collect();
                 let among = if known.is_empty() { String::new() } else { format!("; there are: {}", known.join(", ")) };
@@ -29,9 +42,7 @@ fn explain(error: &DataFusionError) -> String {
             }
             other => other.to_string(),
         },
-        DataFusionError::NotImplemented(message) if message.contains("OuterReferenceColumn") => {
-            "the embedded engine cannot run this subquery, which refers to the query around it: write a join".to_owned()
-        }
+        DataFusionError::NotImplemented(message) if message.contains("OuterReferenceColumn") => CORRELATED.to_owned(),
         DataFusionError::NotImplemented(message) => {
             format!("the embedded engine does not support: {}", first_line(message))
         }

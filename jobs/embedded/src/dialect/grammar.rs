@@ -1,6 +1,7 @@
 //! Reading a query with Trino's rules for names and quotes.
 
 use super::PATH_COLUMN;
+use super::check::offset;
 use super::values::rows_of_values;
 use anyhow::{Result, anyhow, bail};
 use datafusion::sql::sqlparser::ast::Statement;
@@ -12,7 +13,7 @@ use std::any::TypeId;
 
 /// Trino's grammar, as near as sqlparser comes to it.
 #[derive(Debug)]
-struct TrinoDialect;
+pub(crate) struct TrinoDialect;
 
 impl Dialect for TrinoDialect {
     // sqlparser keeps some of its grammar (UNNEST among it) for the dialects that it knows by type.
@@ -81,6 +82,8 @@ pub(super) fn parse(sql: &str) -> Result<(Statement, bool)> {
     read_numbers(&mut tokens, sql)?;
     refuse_foreign(&tokens)?;
     fold_names(&mut tokens);
+    refuse_unread(&tokens)?;
+    spell_out(&mut tokens);
     let mut tokens = rows_of_values(selected(tokens));
     angle_types(&mut tokens);
     let mentions_path =
@@ -131,7 +134,7 @@ fn read_numbers(tokens: &mut [TokenWithSpan], sql: &str) -> Result<()> {
                 }
             }
             // sqlparser reads `0x1F` as the bytes `X'1F'`.
-            Token::HexStringLiteral(digits) if char_at(sql, start.line, start.column) == Some('0') => {
+            Token::HexStringLiteral(digits) if offset(sql, start).is_some_and(|at| sql[at..].starts_with('0')) => {
                 let number = in_base(digits, 16).filter(|_| !is_word_next);
                 let number =
                     number.ok_or_else(|| anyhow!("line {}: Invalid numeric literal: 0x{digits}", start.line))?;
@@ -164,12 +167,6 @@ fn in_base(digits: &str, base: u32) -> Option<i64> {
     i64::from_str_radix(&digits.replace('_', ""), base).ok().filter(|_| is_well_parted)
 }
 
-/// Lines and columns are counted from one.
-fn char_at(sql: &str, line: u64, column: u64) -> Option<char> {
-    let line = sql.split('\n').nth(usize::try_from(line.checked_sub(1)?).ok()?)?;
-    line.chars().nth(usize::try_from(column.checked_sub(1)?).ok()?)
-}
-
 /// What sqlparser reads and Trino does not.
 fn refuse_foreign(tokens: &[TokenWithSpan]) -> Result<()> {
     for token in tokens {
@@ -183,11 +180,76 @@ fn refuse_foreign(tokens: &[TokenWithSpan]) -> Result<()> {
     Ok(())
 }
 
+/// What Trino reads and sqlparser does not, by name.
+fn refuse_unread(tokens: &[TokenWithSpan]) -> Result<()> {
+    let seen: Vec<&TokenWithSpan> =
+        tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).collect();
+    let word = |token: &Token| match token {
+        Token::Word(word) if word.quote_style.is_none() => word.value.to_owned(),
+        _ => String::new(),
+    };
+    for (at, token) in seen.iter().enumerate() {
+        let line = token.span.start.line;
+        let [first, second, third] =
+            [0, 1, 2].map(|by| seen.get(at + by).map(|next| word(&next.token)).unwrap_or_default());
+        let is_expression_at = |at: usize| match seen.get(at).map(|token| &token.token) {
+            Some(Token::Word(word)) => word.keyword == Keyword::NoKeyword,
+            other => matches!(other, Some(Token::Number(..) | Token::LParen)),
+        };
+        match (first.as_str(), second.as_str(), third.as_str()) {
+            ("group", "by", "all" | "distinct") if is_expression_at(at + 3) => {
+                bail!("line {line}: the embedded engine has no GROUP BY {}", third.to_uppercase())
+            }
+            ("array" | "conditional" | "unconditional" | "with" | "without", "wrapper", "") => {
+                bail!("line {line}: the embedded engine has no WRAPPER of json_query")
+            }
+            ("json_object", "", _) => {
+                bail!(
+                    "line {line}: the embedded engine has no json_object: write CAST(MAP(ARRAY['a'], ARRAY[x]) AS json)"
+                )
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Names mean the same in upper and lower case in Trino, also when they are quoted.
 fn fold_names(tokens: &mut [TokenWithSpan]) {
     for token in tokens {
         if let Token::Word(word) = &mut token.token {
             word.value = word.value.to_lowercase();
+        }
+    }
+}
+
+/// `< SOME (…)` as `< ANY (…)`, and `trim(LEADING FROM x)` as `ltrim(x)`: sqlparser reads the other forms alone.
+fn spell_out(tokens: &mut [TokenWithSpan]) {
+    let is = |token: &TokenWithSpan, keyword: Keyword| match &token.token {
+        Token::Word(word) => word.quote_style.is_none() && word.keyword == keyword,
+        _ => false,
+    };
+    let is_seen = |at: &usize| !matches!(tokens[*at].token, Token::Whitespace(_));
+    let seen: Vec<usize> = (0..tokens.len()).filter(is_seen).collect();
+    for places in seen.windows(3) {
+        let [before, some, next] = *places else { continue };
+        let is_comparison =
+            matches!(tokens[before].token, Token::Eq | Token::Neq | Token::Lt | Token::LtEq | Token::Gt | Token::GtEq);
+        if is_comparison && is(&tokens[some], Keyword::SOME) && tokens[next].token == Token::LParen {
+            tokens[some].token = Token::make_keyword("ANY");
+        }
+    }
+    for places in seen.windows(4) {
+        let [trim, open, end, from] = *places else { continue };
+        if !is(&tokens[trim], Keyword::TRIM) || tokens[open].token != Token::LParen || !is(&tokens[from], Keyword::FROM)
+        {
+            continue;
+        }
+        let ends = [(Keyword::BOTH, "trim"), (Keyword::LEADING, "ltrim"), (Keyword::TRAILING, "rtrim")];
+        if let Some((_, name)) = ends.iter().find(|(keyword, _)| is(&tokens[end], *keyword)) {
+            tokens[trim].token = Token::make_word(name, None);
+            tokens[end].token = Token::Whitespace(Whitespace::Space);
+            tokens[from].token = Token::Whitespace(Whitespace::Space);
         }
     }
 }
@@ -258,6 +320,15 @@ mod tests {
     #[test]
     fn a_table_alone_is_a_query() {
         assert_eq!(read("TABLE t ORDER BY 1"), "SELECT * FROM t ORDER BY 1");
+    }
+
+    #[test]
+    fn what_has_two_forms_is_read_in_both() {
+        assert_eq!(read("SELECT a < SOME (SELECT 1), some FROM t"), "SELECT a < ANY(SELECT 1), some FROM t");
+        assert_eq!(
+            read("SELECT trim(BOTH FROM a), TRIM( leading FROM a), trim(TRAILING 'x' FROM a)"),
+            "SELECT TRIM(a), ltrim(a), TRIM(TRAILING 'x' FROM a)"
+        );
     }
 
     #[test]

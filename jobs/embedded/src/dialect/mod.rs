@@ -23,6 +23,7 @@ mod named_casts;
 mod names;
 pub(crate) mod patterns;
 mod rewriter;
+pub(crate) mod subqueries;
 mod times;
 mod twins;
 mod types;
@@ -33,8 +34,13 @@ mod zones;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use check::Tables;
+#[cfg(test)]
+pub(crate) use calls::is_rewritten;
+#[cfg(test)]
+pub(crate) use check::functions;
+pub(crate) use check::{Tables, offset};
 pub(crate) use errors::explain_plan_error;
+pub(crate) use grammar::TrinoDialect;
 pub(crate) use named_casts::TYPED;
 pub(crate) use twins::unmarked;
 

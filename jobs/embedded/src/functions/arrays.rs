@@ -4,13 +4,13 @@ use super::Family;
 use super::function::{collect, ints, is_text, text_at, texts, typed};
 use super::type_names::trino_name;
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, ListArray, StringViewArray, UInt64Array, make_comparator,
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, ListArray, StringViewArray, UInt64Array, make_comparator,
 };
 use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::compute::{SortOptions, take};
 use datafusion::arrow::datatypes::{DataType, Field, Float32Type, Float64Type};
 use datafusion::arrow::util::display::array_value_to_string;
-use datafusion::common::{Result, exec_datafusion_err, internal_datafusion_err, internal_err, plan_err};
+use datafusion::common::{Result, exec_datafusion_err, internal_err, plan_err};
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::type_coercion::binary::comparison_coercion;
 use std::cmp::Ordering;
@@ -26,7 +26,6 @@ pub(super) fn functions() -> Family {
         typed("array_max", item_types, |args| extremes(args, Ordering::Greater)),
         typed("array_min", item_types, |args| extremes(args, Ordering::Less)),
         typed("reverse", reverse_types, reverse),
-        typed("concat_ws", concat_ws_types, concat_ws),
     ]
 }
 
@@ -262,6 +261,7 @@ fn extremes(args: &[ArrayRef], wanted: Ordering) -> Result<ArrayRef> {
 fn reverse_types(args: &[DataType]) -> Types {
     match args {
         [list @ DataType::List(_)] => Ok((vec![list.clone()], list.clone())),
+        [DataType::Binary] => Ok((args.to_vec(), DataType::Binary)),
         [text] if is_text(text) || text.is_null() => Ok((vec![DataType::Utf8View], DataType::Utf8View)),
         [other] => plan_err!("the embedded engine has no reverse of {}", trino_name(other)),
         _ => plan_err!("reverse takes 1 argument(s), not {}", args.len()),
@@ -270,6 +270,10 @@ fn reverse_types(args: &[DataType]) -> Types {
 
 fn reverse(args: &[ArrayRef]) -> Result<ArrayRef> {
     let [values] = args else { return internal_err!("reverse takes one argument") };
+    if let Some(bytes) = values.as_binary_opt::<i32>() {
+        let reversed = bytes.iter().map(|bytes| Some(bytes?.iter().rev().copied().collect::<Vec<u8>>()));
+        return Ok(Arc::new(reversed.collect::<BinaryArray>()));
+    }
     let Some(lists) = values.as_list_opt::<i32>() else {
         let values = texts(args, 0)?;
         return collect::<StringViewArray, _>(values.len(), |row| {
@@ -282,41 +286,6 @@ fn reverse(args: &[ArrayRef]) -> Result<ArrayRef> {
     let item = Field::new_list_field(lists.value_type(), true);
     let items = take(lists.values(), &places, None)?;
     Ok(Arc::new(ListArray::try_new(Arc::new(item), offsets, items, lists.nulls().cloned())?))
-}
-
-fn concat_ws_types(args: &[DataType]) -> Types {
-    let text = |given: &DataType| is_text(given) || given.is_null();
-    let is_list = |given: &DataType| matches!(given, DataType::List(item) if text(item.data_type()));
-    match args {
-        [separator, list] if text(separator) && is_list(list) => {
-            Ok((vec![DataType::Utf8View, list_of(DataType::Utf8View)], DataType::Utf8View))
-        }
-        [_, _, ..] if args.iter().all(text) => Ok((vec![DataType::Utf8View; args.len()], DataType::Utf8View)),
-        _ => {
-            let given: Vec<String> = args.iter().map(trino_name).collect();
-            plan_err!("concat_ws takes a separator and texts, or one array of texts, not ({})", given.join(", "))
-        }
-    }
-}
-
-/// Joins texts, and passes over NULLs.
-fn concat_ws(args: &[ArrayRef]) -> Result<ArrayRef> {
-    let separators = texts(args, 0)?;
-    let missing = || internal_datafusion_err!("concat_ws takes texts");
-    if let Some(lists) = args.get(1).and_then(|list| list.as_list_opt::<i32>()) {
-        let items = lists.values().as_string_view_opt().ok_or_else(missing)?;
-        return collect::<StringViewArray, _>(lists.len(), |row| {
-            let Some(separator) = text_at(separators, row).filter(|_| lists.is_valid(row)) else { return Ok(None) };
-            let parts: Vec<&str> = span(lists.value_offsets(), row).filter_map(|at| text_at(items, at)).collect();
-            Ok(Some(parts.join(separator)))
-        });
-    }
-    let columns = (1..args.len()).map(|i| texts(args, i)).collect::<Result<Vec<_>>>()?;
-    collect::<StringViewArray, _>(separators.len(), |row| {
-        let Some(separator) = text_at(separators, row) else { return Ok(None) };
-        let parts: Vec<&str> = columns.iter().filter_map(|column| text_at(column, row)).collect();
-        Ok(Some(parts.join(separator)))
-    })
 }
 
 #[cfg(test)]
@@ -390,7 +359,7 @@ mod tests {
                 "line 1:8: Unexpected parameters (varchar(1), integer, integer) for function concat_ws. Expected: \
                  concat_ws(varchar, array(varchar)), concat_ws(varchar, varchar): write '1'",
             ),
-            ("reverse(X'0102')", "the embedded engine has no reverse of varbinary"),
+            ("reverse(X'0102')", "0201"),
         ] {
             assert_eq!(answer(&format!("SELECT {expression}")), expected, "{expression}");
         }

@@ -31,6 +31,8 @@ pub(super) fn functions() -> Family {
         typed("width_bucket", bucket_types, width_bucket),
         function("is_finite", &[Number], Gives::Bool, |args| tested(args, f64::is_finite)),
         function("is_infinite", &[Number], Gives::Bool, |args| tested(args, f64::is_infinite)),
+        function("is_nan", &[Number], Gives::Bool, |args| tested(args, f64::is_nan)),
+        function("nan", &[], Gives::Double, |_| Ok(Arc::new(Float64Array::from(vec![f64::NAN])))),
         function("infinity", &[], Gives::Double, |_| Ok(Arc::new(Float64Array::from(vec![f64::INFINITY])))),
         function("e", &[], Gives::Double, |_| Ok(Arc::new(Float64Array::from(vec![std::f64::consts::E])))),
         function("crc32", &[Binary], Gives::Int, |args| {

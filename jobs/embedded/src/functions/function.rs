@@ -50,10 +50,6 @@ pub(super) enum Gives {
     Argument(usize),
     /// Arrays of the type of the only argument.
     ListOfArgument,
-    /// The type of the first argument, a decimal's without its scale.
-    Whole,
-    /// The type of the first argument, one digit of a decimal.
-    Sign,
 }
 
 /// The code of a function: its arguments, all of the same length but those of [`Takes::Type`], to its result.
@@ -102,6 +98,11 @@ pub(super) type Types = fn(&[DataType]) -> Result<(Vec<DataType>, DataType)>;
 /// A function that says itself what it takes and gives.
 pub(super) fn typed(name: &'static str, types: Types, run: Run) -> ScalarUDF {
     ScalarUDF::from(Typed { name, types, run, signature: Signature::user_defined(Volatility::Immutable) })
+}
+
+/// As [`typed`], but never computed before the query runs.
+pub(super) fn kept(name: &'static str, types: Types, run: Run) -> ScalarUDF {
+    ScalarUDF::from(Typed { name, types, run, signature: Signature::user_defined(Volatility::Volatile) })
 }
 
 impl PartialEq for Typed {
@@ -205,16 +206,6 @@ impl ScalarUDFImpl for Function {
             Gives::Timestamp => DataType::Timestamp(TimeUnit::Millisecond, None),
             Gives::Instant => DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
             Gives::NanoInstant => DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())),
-            Gives::Whole => match args.first() {
-                Some(DataType::Decimal128(precision, scale)) => {
-                    DataType::Decimal128(super::numbers::whole_digits(*precision, *scale), 0)
-                }
-                other => other.cloned().unwrap_or(DataType::Null),
-            },
-            Gives::Sign => match args.first() {
-                Some(DataType::Decimal128(..)) => DataType::Decimal128(1, 0),
-                other => other.cloned().unwrap_or(DataType::Null),
-            },
             Gives::Argument(i) => args.get(i).cloned().unwrap_or(DataType::Null),
             Gives::ListOfArgument => {
                 let item = args.first().cloned().unwrap_or(DataType::Null);

@@ -9,7 +9,7 @@ use super::function::typed;
 use super::moment::{Moments, out_of_range};
 use super::type_names::trino_name;
 use chrono::TimeDelta;
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, IntervalMonthDayNanoArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, IntervalMonthDayNanoArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
     DataType, Float64Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
@@ -18,6 +18,17 @@ use datafusion::common::{Result, exec_datafusion_err, exec_err, internal_err, pl
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::expr::ScalarFunction;
 use std::sync::Arc;
+
+/// The functions of this family.
+pub(super) fn functions() -> super::Family {
+    let bigint = |args: &[DataType]| Ok((args.to_vec(), DataType::Int64));
+    vec![typed("to_milliseconds", bigint, |args| {
+        let [intervals] = args else { return internal_err!("to_milliseconds takes one argument") };
+        let millis = intervals.as_primitive::<IntervalMonthDayNanoType>().iter();
+        let millis = millis.map(|of| of.map(|of| i64::from(of.days) * DAY + of.nanoseconds / 1_000_000));
+        Ok(Arc::new(millis.collect::<Int64Array>()))
+    })]
+}
 
 /// An interval times a number, or divided by one.
 pub(super) fn scaled(interval: Expr, operation: Operation, by: Expr) -> Expr {

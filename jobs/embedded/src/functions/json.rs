@@ -1,10 +1,11 @@
 //! Reading JSON. A value of type `json` is its text here.
 
 use super::Family;
-use super::function::{Gives, Memo, Takes, collect, function, text_at, texts};
+use super::function::{Gives, Memo, Takes, collect, function, is_text, text_at, texts, typed};
 use super::json_text::write_string;
-use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, StringViewArray};
-use datafusion::common::{Result, exec_datafusion_err};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, StringViewArray};
+use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
+use datafusion::common::{Result, exec_datafusion_err, internal_err, plan_err};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -23,6 +24,8 @@ pub(super) fn functions() -> Family {
         }),
         function("json_size", &[Text, Text], Gives::Int, json_size),
         function("json_array_length", &[Text], Gives::Int, json_array_length),
+        typed("json_array_contains", contains_types, json_array_contains),
+        function("is_json_scalar", &[Text], Gives::Bool, is_json_scalar),
         function("json_parse", &[Text], Gives::Text, json_parse),
         function("try_json_parse", &[Text], Gives::Text, |args| each(args, |json| canonical(json, true).ok())),
         function("is_json", &[Text], Gives::Bool, is_json),
@@ -78,6 +81,45 @@ fn json_size(args: &[ArrayRef]) -> Result<ArrayRef> {
 fn json_array_length(args: &[ArrayRef]) -> Result<ArrayRef> {
     let json = texts(args, 0)?;
     collect::<Int64Array, _>(json.len(), |row| Ok(text_at(json, row).and_then(array).map(|items| items.len() as i64)))
+}
+
+fn contains_types(args: &[DataType]) -> Result<(Vec<DataType>, DataType)> {
+    let value = match args {
+        [_, value] if value.is_integer() => DataType::Int64,
+        [_, value] if value.is_floating() => DataType::Float64,
+        [_, DataType::Boolean] => DataType::Boolean,
+        [_, value] if is_text(value) => DataType::Utf8View,
+        _ => return plan_err!("json_array_contains takes JSON, and a number, a boolean or a text"),
+    };
+    Ok((vec![DataType::Utf8View, value], DataType::Boolean))
+}
+
+/// Whether an array has an item of the value's kind that equals it: a double equals no integer. What is no array gives NULL.
+fn json_array_contains(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let [_, value] = args else { return internal_err!("json_array_contains takes two arguments") };
+    let json = texts(args, 0)?;
+    let equals = |item: &str, row: usize| match value.data_type() {
+        DataType::Int64 => item.parse() == Ok(value.as_primitive::<Int64Type>().value(row)),
+        DataType::Float64 => {
+            item.contains(['.', 'e', 'E']) && item.parse() == Ok(value.as_primitive::<Float64Type>().value(row))
+        }
+        DataType::Boolean => item.parse() == Ok(value.as_boolean().value(row)),
+        _ => item.starts_with('"') && scalar(item).as_deref() == Some(value.as_string_view().value(row)),
+    };
+    collect::<BooleanArray, _>(json.len(), |row| {
+        let items = text_at(json, row).filter(|_| value.is_valid(row)).and_then(array);
+        Ok(items.map(|items| items.iter().any(|item| equals(item.get(), row))))
+    })
+}
+
+/// Whether a JSON text is neither an object nor an array.
+fn is_json_scalar(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let json = texts(args, 0)?;
+    collect::<BooleanArray, _>(json.len(), |row| {
+        let Some(json) = text_at(json, row) else { return Ok(None) };
+        canonical(json, false).map_err(|_| exec_datafusion_err!("Invalid JSON value: {json}"))?;
+        Ok(Some(!json.trim_start().starts_with(['{', '['])))
+    })
 }
 
 /// One step of a path.

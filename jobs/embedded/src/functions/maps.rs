@@ -1,8 +1,8 @@
-//! Maps: how they are made of arrays, rows and texts, and aggregates that give one.
+//! Maps: how they are made of arrays, rows and texts.
 
 use super::Family;
 use super::function::{is_text, text_at, texts, typed};
-use super::gathered::{gathered, list_of};
+use super::gathered::list_of;
 use super::type_names::trino_name;
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, Int64Array, ListArray, MapArray, StringViewArray, StructArray, UInt64Array,
@@ -13,8 +13,7 @@ use datafusion::arrow::compute::{concat, take};
 use datafusion::arrow::datatypes::{DataType, Field, Fields};
 use datafusion::arrow::row::{OwnedRow, RowConverter, Rows, SortField};
 use datafusion::arrow::util::display::array_value_to_string;
-use datafusion::common::{Result, ScalarValue, exec_err, internal_err, plan_err};
-use datafusion::logical_expr::AggregateUDF;
+use datafusion::common::{Result, exec_err, internal_err, plan_err};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -34,20 +33,11 @@ pub(super) fn functions() -> Family {
                 map_array(none(), none(), vec![0], None)
             },
         ),
+        typed("map", of_arrays_types, of_arrays),
         typed("map_concat", concat_types, map_concat),
         typed("map_from_entries", entries_types, map_from_entries),
         typed("split_to_map", |args| split_types(args, &DataType::Utf8View), split_to_map),
         typed("split_to_multimap", |args| split_types(args, &list_of(&DataType::Utf8View)), split_to_multimap),
-    ]
-}
-
-/// The aggregates of this family.
-pub(super) fn aggregates() -> Vec<AggregateUDF> {
-    vec![
-        gathered("map_agg", pair_types, map_agg),
-        gathered("multimap_agg", multimap_types, multimap_agg),
-        gathered("map_union", one_map, map_union),
-        gathered("histogram", histogram_types, histogram),
     ]
 }
 
@@ -104,130 +94,55 @@ pub(super) fn map_array(
 }
 
 /// Values in a form that tells which are equal.
-struct Known(Rows);
+pub(super) struct Known(Rows);
 
 impl Known {
-    fn new(values: &ArrayRef) -> Result<Self> {
+    pub(super) fn new(values: &ArrayRef) -> Result<Self> {
         let converter = RowConverter::new(vec![SortField::new(values.data_type().clone())])?;
         Ok(Self(converter.convert_columns(&[Arc::clone(values)])?))
     }
 
-    fn key(&self, at: usize) -> OwnedRow {
+    pub(super) fn key(&self, at: usize) -> OwnedRow {
         self.0.row(at).owned()
     }
 }
 
-fn pair_types(args: &[DataType]) -> Types {
+pub(super) fn pair_types(args: &[DataType]) -> Types {
     match args {
         [key, value] => Ok((args.to_vec(), map_type(key, value))),
         _ => plan_err!("a map has keys and values"),
     }
 }
 
-fn multimap_types(args: &[DataType]) -> Types {
+fn of_arrays_types(args: &[DataType]) -> Types {
     match args {
-        [key, value] => Ok((args.to_vec(), map_type(key, &list_of(value)))),
-        _ => plan_err!("multimap_agg takes keys and values"),
-    }
-}
-
-fn one_map(args: &[DataType]) -> Types {
-    match args {
-        [map @ DataType::Map(..)] => Ok((args.to_vec(), map.clone())),
-        _ => plan_err!("map_union takes maps"),
-    }
-}
-
-fn histogram_types(args: &[DataType]) -> Types {
-    match args {
-        [value] => Ok((args.to_vec(), map_type(value, &DataType::Int64))),
-        _ => plan_err!("histogram takes 1 argument(s), not {}", args.len()),
-    }
-}
-
-/// A map of one group, or NULL where there is no row.
-fn one(keys: ArrayRef, values: ArrayRef, is_null: bool, result: &DataType) -> Result<ScalarValue> {
-    if is_null {
-        return ScalarValue::try_from(result);
-    }
-    let length = keys.len();
-    ScalarValue::try_from_array(&map_array(keys, values, vec![length], None)?, 0)
-}
-
-/// The place of each key's first row that has one.
-fn first_places(keys: &ArrayRef) -> Result<UInt64Array> {
-    let known = Known::new(keys)?;
-    let mut seen = HashSet::new();
-    Ok((0..keys.len())
-        .filter(|at| keys.is_valid(*at) && seen.insert(known.key(*at)))
-        .map(|at| Some(at as u64))
-        .collect())
-}
-
-/// Of rows with one key the first one counts. Rows without a key do not.
-fn map_agg(args: &[ArrayRef], result: &DataType) -> Result<ScalarValue> {
-    let [keys, values] = args else { return internal_err!("map_agg takes two arguments") };
-    let places = first_places(keys)?;
-    one(take(keys, &places, None)?, take(values, &places, None)?, keys.is_empty(), result)
-}
-
-fn multimap_agg(args: &[ArrayRef], result: &DataType) -> Result<ScalarValue> {
-    let [keys, values] = args else { return internal_err!("multimap_agg takes two arguments") };
-    let groups = Groups::of(keys)?;
-    let rows: UInt64Array = groups.rows.iter().flatten().map(|row| Some(*row)).collect();
-    let lists = OffsetBuffer::from_lengths(groups.rows.iter().map(Vec::len));
-    let items = take(values, &rows, None)?;
-    let item = Field::new_list_field(items.data_type().clone(), true);
-    let lists = ListArray::try_new(Arc::new(item), lists, items, None)?;
-    one(take(keys, &groups.first(), None)?, Arc::new(lists), keys.is_empty(), result)
-}
-
-/// How often each value comes.
-fn histogram(args: &[ArrayRef], result: &DataType) -> Result<ScalarValue> {
-    let [values] = args else { return internal_err!("histogram takes one argument") };
-    let groups = Groups::of(values)?;
-    let counts: Int64Array = groups.rows.iter().map(|rows| Some(rows.len() as i64)).collect();
-    one(take(values, &groups.first(), None)?, Arc::new(counts), values.null_count() == values.len(), result)
-}
-
-/// Of maps with one key the first one counts.
-fn map_union(args: &[ArrayRef], result: &DataType) -> Result<ScalarValue> {
-    let [maps] = args else { return internal_err!("map_union takes one argument") };
-    let map = maps.as_map();
-    let entries: UInt64Array = (0..map.len())
-        .filter(|row| map.is_valid(*row))
-        .flat_map(|row| map.value_offsets()[row]..map.value_offsets()[row + 1])
-        .map(|at| Some(at as u64))
-        .collect();
-    let (keys, values) = (take(map.keys(), &entries, None)?, take(map.values(), &entries, None)?);
-    let places = first_places(&keys)?;
-    let is_null = map.null_count() == map.len();
-    one(take(&keys, &places, None)?, take(&values, &places, None)?, is_null, result)
-}
-
-/// The rows of each value, in the order in which the values first come; NULLs are left out.
-struct Groups {
-    rows: Vec<Vec<u64>>,
-}
-
-impl Groups {
-    fn of(values: &ArrayRef) -> Result<Self> {
-        let known = Known::new(values)?;
-        let mut number: HashMap<OwnedRow, usize> = HashMap::new();
-        let mut rows: Vec<Vec<u64>> = Vec::new();
-        for at in (0..values.len()).filter(|at| values.is_valid(*at)) {
-            let group = *number.entry(known.key(at)).or_insert(rows.len());
-            if group == rows.len() {
-                rows.push(Vec::new());
-            }
-            rows[group].push(at as u64);
+        [DataType::List(keys), DataType::List(values)] => {
+            let (keys, values) = (keys.data_type(), values.data_type());
+            Ok((vec![list_of(keys), list_of(values)], map_type(keys, values)))
         }
-        Ok(Self { rows })
+        _ => plan_err!("map takes an array of keys and one of values"),
     }
+}
 
-    fn first(&self) -> UInt64Array {
-        self.rows.iter().map(|rows| rows.first().copied()).collect()
+/// A map of the keys in one array and the values at their places in another.
+fn of_arrays(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let [keys, values] = args else { return internal_err!("a map has keys and values") };
+    let (keys, values) = (keys.as_list::<i32>(), values.as_list::<i32>());
+    let nulls = NullBuffer::union(keys.nulls(), values.nulls());
+    let (mut of_keys, mut of_values, mut lengths) = (Vec::new(), Vec::new(), Vec::with_capacity(keys.len()));
+    for row in 0..keys.len() {
+        let is_valid = nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
+        let length = if is_valid { keys.value_length(row) } else { 0 };
+        if is_valid && length != values.value_length(row) {
+            return exec_err!("Key and value arrays must be the same length");
+        }
+        of_keys.extend((0..length).map(|at| i64::from(keys.value_offsets()[row] + at)));
+        of_values.extend((0..length).map(|at| i64::from(values.value_offsets()[row] + at)));
+        lengths.push(usize::try_from(length).unwrap_or_default());
     }
+    let of_keys = take(keys.values(), &Int64Array::from(of_keys), None)?;
+    let of_values = take(values.values(), &Int64Array::from(of_values), None)?;
+    map_array(of_keys, of_values, lengths, nulls)
 }
 
 fn concat_types(args: &[DataType]) -> Types {
@@ -375,8 +290,12 @@ mod tests {
     use crate::functions::testing::answer;
 
     #[test]
-    fn maps_are_made_of_texts_and_rows() {
+    fn maps_are_made_of_arrays_texts_and_rows() {
         for (expression, expected) in [
+            ("map(ARRAY['a', 'b'], ARRAY[1, NULL])", "{a: 1, b: }"),
+            ("map(ARRAY['a'], CAST(NULL AS array(integer))) IS NULL", "true"),
+            ("map(ARRAY['a'], ARRAY[1, 2])", "Key and value arrays must be the same length"),
+            ("map(ARRAY['a', 'a'], ARRAY[1, 2])", "Duplicate keys (a) are not allowed"),
             ("split_to_map('a=1&b=2', '&', '=')", "{a: 1, b: 2}"),
             ("split_to_multimap('a=1&a=2', '&', '=')", "{a: [1, 2]}"),
             ("split_to_map('a=1&a=2', '&', '=')", "Duplicate keys (a) are not allowed"),
@@ -386,19 +305,5 @@ mod tests {
             assert_eq!(answer(&format!("SELECT {expression}")), expected, "{expression}");
         }
         assert!(answer("SELECT split_to_map('a', '&', '=')").contains("Bad input: 'a'"));
-    }
-
-    #[test]
-    fn rows_are_aggregated_to_maps() {
-        let rows = "(VALUES ('a', 1), ('b', 2), ('a', 3), (NULL, 4)) AS t(k, v)";
-        for (expression, expected) in [
-            ("map_agg(k, v)", "{a: 1, b: 2}"),
-            ("multimap_agg(k, v)", "{a: [1, 3], b: [2]}"),
-            ("histogram(k)", "{a: 2, b: 1}"),
-            ("map_union(MAP(ARRAY[v], ARRAY[k]))", "{1: a, 2: b, 3: a, 4: }"),
-        ] {
-            assert_eq!(answer(&format!("SELECT {expression} FROM (SELECT * FROM {rows} ORDER BY v)")), expected);
-            assert_eq!(answer(&format!("SELECT {expression} IS NULL FROM {rows} WHERE v > 5")), "true");
-        }
     }
 }

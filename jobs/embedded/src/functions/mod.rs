@@ -6,6 +6,7 @@
 
 mod adapted;
 mod arithmetic;
+mod array_text;
 mod arrays;
 mod average;
 mod bits;
@@ -14,6 +15,7 @@ mod cast;
 mod coalesce;
 mod date_format;
 mod decimals;
+mod doubles;
 mod elements;
 mod extremes;
 mod function;
@@ -27,6 +29,7 @@ mod json_cast;
 mod json_path;
 mod json_text;
 mod lambdas;
+mod map_aggregates;
 mod maps;
 mod moment;
 mod numbers;
@@ -55,6 +58,7 @@ pub(crate) use coalesce::CoalesceOnce;
 pub(crate) use intervals::interval_text;
 pub(crate) use type_names::trino_name;
 
+use crate::dialect;
 use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::ScalarUDF;
@@ -69,14 +73,17 @@ pub(crate) fn register(ctx: &SessionContext) -> Result<()> {
     let families = [
         adapted::functions(),
         arithmetic::functions(),
+        array_text::functions(),
         arrays::functions(),
         bits::functions(),
         calendar::functions(),
         cast::functions(),
         date_format::functions(),
+        doubles::functions(),
         elements::functions(),
         hash::functions(),
         java_format::functions(),
+        intervals::functions(),
         json::functions(),
         json_cast::functions(),
         json_path::functions(),
@@ -101,17 +108,72 @@ pub(crate) fn register(ctx: &SessionContext) -> Result<()> {
     ctx.register_udaf(sum::sum());
     ctx.register_udaf(average::average());
     ctx.register_udaf(percentile::approx_percentile());
-    for aggregate in maps::aggregates().into_iter().chain(extremes::aggregates()) {
+    for aggregate in map_aggregates::aggregates().into_iter().chain(extremes::aggregates()) {
         ctx.register_udaf(aggregate);
     }
     for function in lambdas::functions() {
         ctx.register_higher_order_function(Arc::new(function));
     }
-    ctx.add_analyzer_rule(Arc::new(crate::dialect::unnest::LateralUnnest));
+    ctx.add_analyzer_rule(Arc::new(dialect::unnest::LateralUnnest));
+    ctx.add_analyzer_rule(Arc::new(dialect::subqueries::InSubqueries));
     ctx.state_ref().write().register_expr_planner(Arc::new(arithmetic::TrinoArithmetic))?;
     ctx.state_ref().write().register_function_rewrite(Arc::new(joined::JoinedArrays))?;
+    ctx.state_ref().write().register_function_rewrite(Arc::new(doubles::ComparedDoubles))?;
     ctx.state_ref().write().register_function_rewrite(Arc::new(cast::TrinoCasts))
 }
 
 /// The functions of one family.
 type Family = Vec<ScalarUDF>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// DataFusion's functions that are used as they are under Trino's names. Each was read and compared.
+    const USED: &str = "
+        abs acos array_agg array_distinct array_except array_intersect array_union any_value asin atan atan2 bool_and
+        bool_or cbrt chr corr cos cosh count covar_pop covar_samp cume_dist current_date degrees exp first_value flatten
+        lag last_value lead ln log log10 log2 map_keys map_values nth_value percent_rank pi radians sin sinh starts_with
+        stddev stddev_pop stddev_samp substring tan tanh translate uuid var_pop var_samp";
+
+    #[test]
+    fn a_function_of_datafusion_is_not_taken_for_trinos_unseen() {
+        let (plain, own) = (SessionContext::new(), SessionContext::new());
+        register(&own).unwrap();
+        let is_datafusions = |name: &&str| {
+            let same = [
+                plain.udf(name).ok().zip(own.udf(name).ok()).map(|(a, b)| a == b),
+                plain.udaf(name).ok().zip(own.udaf(name).ok()).map(|(a, b)| a == b),
+                plain.udwf(name).ok().zip(own.udwf(name).ok()).map(|(a, b)| a == b),
+            ];
+            same.into_iter().flatten().next().unwrap_or(false)
+        };
+        let found: BTreeSet<&str> =
+            dialect::functions().filter(is_datafusions).filter(|name| !dialect::is_rewritten(name)).collect();
+        let used: BTreeSet<&str> = USED.split_whitespace().collect();
+        assert_eq!(found, used);
+    }
+
+    #[test]
+    fn a_result_has_the_type_that_trino_gives_it() {
+        let plain =
+            ["bigint", "integer", "smallint", "tinyint", "double", "real", "varchar", "varbinary", "boolean", "date"];
+        let mut wrong = Vec::new();
+        for line in include_str!("../dialect/check/functions.txt").lines().filter(|line| !line.starts_with('#')) {
+            let Some((call, result)) = line.rsplit_once(") ") else { continue };
+            let Some((name, arguments)) = call.split_once('(') else { continue };
+            let arguments: Vec<&str> = arguments.split(", ").filter(|argument| !argument.is_empty()).collect();
+            if !plain.contains(&result) || !arguments.iter().all(|argument| plain.contains(argument)) {
+                continue;
+            }
+            let nulls: Vec<String> = arguments.iter().map(|argument| format!("CAST(NULL AS {argument})")).collect();
+            let found = testing::answer(&format!("SELECT typeof({name}({}))", nulls.join(", ")));
+            // A refusal is no type.
+            if found != result && plain.contains(&found.as_str()) {
+                wrong.push(format!("{line}: {found}"));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+}

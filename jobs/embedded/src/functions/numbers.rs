@@ -1,13 +1,14 @@
 //! Functions of numbers: instants from seconds, and `sign`.
 
 use super::Family;
-use super::function::{Gives, Run, Takes, collect, function, ints};
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array};
+use super::function::{Gives, Run, Takes, collect, function, ints, typed};
+use super::type_names::trino_name;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Int64Array};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
-    DataType, Decimal128Type, Float64Type, Int64Type, TimeUnit, TimestampNanosecondType,
+    DataType, Decimal128Type, Float32Type, Float64Type, Int64Type, TimeUnit, TimestampNanosecondType,
 };
-use datafusion::common::{Result, exec_datafusion_err, internal_err};
+use datafusion::common::{Result, exec_datafusion_err, internal_err, plan_err};
 use std::sync::Arc;
 
 /// The functions of this family.
@@ -19,10 +20,18 @@ pub(super) fn functions() -> Family {
             let nanos = ints(args, 0)?.reinterpret_cast::<TimestampNanosecondType>();
             Ok(Arc::new(nanos.with_timezone("UTC")))
         }),
-        function("ceil", &[Takes::Number], Gives::Whole, |args| whole(args, f64::ceil, |x, one| -(-x).div_euclid(one))),
-        function("floor", &[Takes::Number], Gives::Whole, |args| whole(args, f64::floor, i128::div_euclid)),
-        function("truncate_whole", &[Takes::Number], Gives::Whole, |args| whole(args, f64::trunc, |x, one| x / one)),
-        function("sign", &[Takes::Number], Gives::Sign, sign),
+        typed("ceil", whole_types, |args| whole(args, f64::ceil, |x, one| -(-x).div_euclid(one))),
+        typed("floor", whole_types, |args| whole(args, f64::floor, i128::div_euclid)),
+        typed("truncate_whole", whole_types, |args| whole(args, f64::trunc, |x, one| x / one)),
+        typed(
+            "sqrt",
+            |_| Ok((vec![DataType::Float64], DataType::Float64)),
+            |args| {
+                let [number] = args else { return internal_err!("sqrt takes one argument") };
+                Ok(Arc::new(number.as_primitive::<Float64Type>().unary::<_, Float64Type>(f64::sqrt)))
+            },
+        ),
+        typed("sign", |args| number_types(args, |_, _| 1), sign),
     ]
 }
 
@@ -75,11 +84,31 @@ fn milliseconds(args: &[ArrayRef]) -> Result<ArrayRef> {
     }
 }
 
+fn whole_types(args: &[DataType]) -> Result<(Vec<DataType>, DataType)> {
+    number_types(args, whole_digits)
+}
+
+/// A number's own type, but for a decimal's: it loses its scale, and has so many digits.
+fn number_types(args: &[DataType], digits: fn(u8, i8) -> u8) -> Result<(Vec<DataType>, DataType)> {
+    let result = match args {
+        [DataType::Decimal128(precision, scale)] => DataType::Decimal128(digits(*precision, *scale), 0),
+        [DataType::Null] => return Ok((vec![DataType::Int64], DataType::Int64)),
+        [number] if number.is_integer() || number.is_floating() => number.clone(),
+        _ => return plan_err!("a number is needed here, not {}", args.iter().map(trino_name).collect::<String>()),
+    };
+    Ok((args.to_vec(), result))
+}
+
 /// A number without its fraction: a decimal without its scale, too.
 fn whole(args: &[ArrayRef], of_double: fn(f64) -> f64, of_decimal: fn(i128, i128) -> i128) -> Result<ArrayRef> {
     let [number] = args else { return internal_err!("a function of one number") };
     Ok(match number.data_type() {
         DataType::Float64 => Arc::new(number.as_primitive::<Float64Type>().unary::<_, Float64Type>(of_double)),
+        // A whole double beyond what a real can tell apart comes from such a real.
+        DataType::Float32 => {
+            let whole = |x: f32| of_double(f64::from(x)) as f32;
+            Arc::new(number.as_primitive::<Float32Type>().unary::<_, Float32Type>(whole))
+        }
         DataType::Decimal128(precision, scale) => {
             let one = 10_i128.pow(u32::try_from(*scale).unwrap_or(0));
             let wholes: Decimal128Array = number.as_primitive::<Decimal128Type>().unary(|x| of_decimal(x, one));
@@ -99,22 +128,29 @@ pub(super) fn whole_digits(precision: u8, scale: i8) -> u8 {
 fn sign(args: &[ArrayRef]) -> Result<ArrayRef> {
     let [number] = args else { return internal_err!("sign takes one argument") };
     Ok(match number.data_type() {
-        DataType::Int64 => Arc::new(number.as_primitive::<Int64Type>().unary::<_, Int64Type>(i64::signum)),
-        DataType::Float64 => {
-            let signs = number.as_primitive::<Float64Type>().iter();
-            Arc::new(signs.map(|x| x.map(|x| if x == 0.0 { x } else { x.signum() })).collect::<Float64Array>())
-        }
         DataType::Decimal128(..) => {
             let signs: Decimal128Array = number.as_primitive::<Decimal128Type>().unary(i128::signum);
             Arc::new(signs.with_precision_and_scale(1, 0)?)
         }
-        other => return internal_err!("sign of {other}"),
+        data_type if data_type.is_floating() => {
+            let doubles = cast(number, &DataType::Float64)?;
+            // Zero keeps its sign, and what is no number stays none.
+            let signs = doubles
+                .as_primitive::<Float64Type>()
+                .unary::<_, Float64Type>(|x| if x == 0.0 { x } else { x.signum() });
+            cast(&signs, data_type)?
+        }
+        data_type => {
+            let integers = cast(number, &DataType::Int64)?;
+            cast(&integers.as_primitive::<Int64Type>().unary::<_, Int64Type>(i64::signum), data_type)?
+        }
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use datafusion::arrow::array::Float64Array;
 
     fn millis(seconds: ArrayRef) -> Vec<Option<i64>> {
         milliseconds(&[seconds]).unwrap().as_primitive::<Int64Type>().iter().collect()

@@ -11,6 +11,7 @@ use std::sync::Arc;
 pub(super) fn functions() -> Family {
     use Takes::{Int, Text};
     vec![
+        function("hamming_distance", &[Takes::Text, Takes::Text], Gives::Int, hamming_distance),
         with_optional("split", &[Text, Text, Int], 2, Gives::Texts, split),
         function("replace", &[Text, Text, Text], Gives::Text, replace),
         function("strpos_instance", &[Text, Text, Int], Gives::Int, strpos_instance),
@@ -44,6 +45,18 @@ fn split(args: &[ArrayRef]) -> Result<ArrayRef> {
 }
 
 /// Replaces what is searched for, wherever it stands: nothing stands before, between and behind all characters.
+/// In how many places two texts of one length differ.
+fn hamming_distance(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let (left, right) = (texts(args, 0)?, texts(args, 1)?);
+    collect::<Int64Array, _>(left.len(), |row| {
+        let (Some(left), Some(right)) = (text_at(left, row), text_at(right, row)) else { return Ok(None) };
+        if left.chars().count() != right.chars().count() {
+            return exec_err!("The input strings to hamming_distance function must have the same length");
+        }
+        Ok(Some(left.chars().zip(right.chars()).filter(|(a, b)| a != b).count() as i64))
+    })
+}
+
 fn replace(args: &[ArrayRef]) -> Result<ArrayRef> {
     let (text, from, to) = (texts(args, 0)?, texts(args, 1)?, texts(args, 2)?);
     collect::<StringViewArray, _>(text.len(), |row| {

@@ -5,7 +5,9 @@ use meterlake_core::names::Name;
 
 use super::columns::columns;
 use super::cursor::Cursor;
+use super::tokens;
 use super::{Parsed, PartitionSpec, TableRef, unsupported};
+use datafusion::sql::sqlparser::tokenizer::Token;
 
 /// Any statement that begins with `ALTER`.
 pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Parsed> {
@@ -51,15 +53,15 @@ fn add_partitions(cursor: &mut Cursor<'_>, table: TableRef) -> Result<Parsed> {
 /// `PARTITION (key = value, …)`
 fn partition_spec(cursor: &mut Cursor<'_>) -> Result<PartitionSpec> {
     cursor.expect(&["PARTITION"])?;
-    let start = cursor.offset();
+    let start = cursor.place();
     let pairs = cursor.list(|cursor| {
         let key = cursor.name("a partition key")?;
-        cursor.expect_symbol('=')?;
+        cursor.expect_symbol(&Token::Eq)?;
         Ok((key, value(cursor)?))
     })?;
     let twice = |(at, (key, _)): (usize, &(Name, String))| pairs[..at].iter().any(|(earlier, _)| earlier == key);
     if pairs.iter().enumerate().any(twice) {
-        return Err(cursor.error_from(start, "a partition key is given twice"));
+        return Err(tokens::at(start, "a partition key is given twice"));
     }
     Ok(PartitionSpec(pairs))
 }
@@ -70,7 +72,7 @@ fn value(cursor: &mut Cursor<'_>) -> Result<String> {
     if let Ok(text) = cursor.text(WHAT) {
         return Ok(text);
     }
-    let sign = if cursor.eat_symbol('-') { "-" } else { "" };
+    let sign = if cursor.eat_symbol(&Token::Minus) { "-" } else { "" };
     let digits = cursor.number(WHAT)?;
     Ok(match digits.trim_start_matches('0') {
         "" => "0".to_owned(),

@@ -6,16 +6,18 @@ use anyhow::{Result, bail};
 use meterlake_core::catalog::Column;
 
 use super::cursor::Cursor;
+use super::tokens;
 use super::types::type_to_arrow;
+use datafusion::sql::sqlparser::tokenizer::Token;
 
 /// `(name type [COMMENT '…'], …)`
 pub(super) fn columns(cursor: &mut Cursor<'_>) -> Result<Vec<Column>> {
     cursor.list(|cursor| {
         let name = cursor.name("a column's name")?.as_str().to_owned();
-        let start = cursor.offset();
+        let start = cursor.place();
         let data_type = data_type(cursor)?;
         if let Err(error) = type_to_arrow(&data_type) {
-            return Err(cursor.error_from(start, format!("{error:#}")));
+            return Err(tokens::at(start, format!("{error:#}")));
         }
         Ok(Column { name, data_type, comment: comment(cursor)? })
     })
@@ -46,16 +48,16 @@ fn data_type(cursor: &mut Cursor<'_>) -> Result<String> {
         "integer" => "int".to_owned(),
         word => word.to_owned(),
     };
-    if cursor.eat_symbol('<') {
+    if cursor.eat_symbol(&Token::Lt) {
         let parts = match text.as_str() {
             "struct" => cursor.items(field)?,
             _ => cursor.items(data_type)?,
         };
-        if !cursor.eat_symbol('>') {
+        if !cursor.eat_symbol(&Token::Gt) {
             return Err(cursor.unexpected("`,` or `>`"));
         }
         text = format!("{text}<{}>", parts.join(","));
-    } else if cursor.sees_symbol('(') {
+    } else if cursor.sees_symbol(&Token::LParen) {
         let numbers = cursor.list(|cursor| cursor.number("a number"))?;
         text = format!("{text}({})", numbers.join(","));
     } else if text == "varchar" {
@@ -67,7 +69,7 @@ fn data_type(cursor: &mut Cursor<'_>) -> Result<String> {
 /// A struct's field: `name:type [COMMENT '…']`; the type in the catalog has no place for the comment.
 fn field(cursor: &mut Cursor<'_>) -> Result<String> {
     let name = cursor.identifier("a field's name")?.to_lowercase();
-    cursor.expect_symbol(':')?;
+    cursor.expect_symbol(&Token::Colon)?;
     let data_type = data_type(cursor)?;
     comment(cursor)?;
     Ok(format!("{name}:{data_type}"))

@@ -1,13 +1,14 @@
 //! Walks over a statement's tokens: what all the statements' parsers share.
 
 use anyhow::{Error, Result, anyhow};
+use datafusion::sql::sqlparser::tokenizer::{Location as Place, Token, TokenWithSpan};
 use meterlake_core::catalog::Parameters;
 use meterlake_core::location::Location;
 use meterlake_core::names::Name;
 
 use super::TableRef;
-use super::lexer::{Dialect, Kind, Lexer, Token, error_at};
 use super::reserved;
+use super::tokens::{self, Grammar, text_between, tokenize};
 use crate::CATALOG;
 
 /// The words that a query begins with.
@@ -16,39 +17,39 @@ const QUERY: [&str; 4] = ["SELECT", "WITH", "VALUES", "TABLE"];
 /// A place in a statement.
 pub(super) struct Cursor<'a> {
     sql: &'a str,
-    dialect: Dialect,
-    tokens: Vec<Token>,
+    grammar: Grammar,
+    tokens: Vec<TokenWithSpan>,
     at: usize,
     /// Where the statement's text ends: at its semicolon, or before `WITH NO DATA`.
-    end: usize,
+    end: Place,
 }
 
 impl<'a> Cursor<'a> {
     /// The first token of a text that holds one statement.
     pub(super) fn new(sql: &'a str) -> Result<Self> {
-        let dialect = dialect(sql)?;
-        let mut tokens = Lexer::new(sql, dialect).tokens()?;
-        let mut end = sql.len();
-        if let Some(at) = tokens.iter().position(|token| token.kind == Kind::Symbol(';')) {
-            if let Some(second) = tokens[at..].iter().find(|token| token.kind != Kind::Symbol(';')) {
-                return Err(error_at(sql, second.start, "a second statement begins here, expected one at a time"));
+        let (grammar, mut tokens) = tokenize(sql)?;
+        let mut end = last_place(sql);
+        if let Some(at) = tokens.iter().position(|token| token.token == Token::SemiColon) {
+            if let Some(second) = tokens[at..].iter().find(|token| token.token != Token::SemiColon) {
+                let message = "a second statement begins here, expected one at a time";
+                return Err(tokens::at(second.span.start, message));
             }
-            end = tokens[at].start;
+            end = tokens[at].span.start;
             tokens.truncate(at);
         }
         if tokens.is_empty() {
             return Err(anyhow!("the statement is empty"));
         }
-        Ok(Self { sql, dialect, tokens, at: 0, end })
+        Ok(Self { sql, grammar, tokens, at: 0, end })
     }
 
-    fn peek(&self) -> Option<&Kind> {
-        self.tokens.get(self.at).map(|token| &token.kind)
+    fn peek(&self) -> Option<&Token> {
+        self.tokens.get(self.at).map(|token| &token.token)
     }
 
     fn word_at(&self, at: usize) -> Option<&str> {
-        match &self.tokens.get(at)?.kind {
-            Kind::Word(word) => Some(word),
+        match &self.tokens.get(at)?.token {
+            Token::Word(word) if word.quote_style.is_none() => Some(&word.value),
             _ => None,
         }
     }
@@ -74,9 +75,9 @@ impl<'a> Cursor<'a> {
         self.word_at(self.at).is_some_and(|word| word.eq_ignore_ascii_case(keyword))
     }
 
-    /// Whether this character is next.
-    pub(super) fn sees_symbol(&self, symbol: char) -> bool {
-        self.peek() == Some(&Kind::Symbol(symbol))
+    /// Whether this symbol is next.
+    pub(super) fn sees_symbol(&self, symbol: &Token) -> bool {
+        self.peek() == Some(symbol)
     }
 
     /// Takes keywords if all of them are next.
@@ -90,8 +91,8 @@ impl<'a> Cursor<'a> {
         all
     }
 
-    /// Takes a character if it is next.
-    pub(super) fn eat_symbol(&mut self, symbol: char) -> bool {
+    /// Takes a symbol if it is next.
+    pub(super) fn eat_symbol(&mut self, symbol: &Token) -> bool {
         let there = self.sees_symbol(symbol);
         if there {
             self.at += 1;
@@ -109,22 +110,22 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// Takes a character that must be next.
-    pub(super) fn expect_symbol(&mut self, symbol: char) -> Result<()> {
+    /// Takes a symbol that must be next.
+    pub(super) fn expect_symbol(&mut self, symbol: &Token) -> Result<()> {
         if self.eat_symbol(symbol) { Ok(()) } else { Err(self.unexpected(&format!("`{symbol}`"))) }
     }
 
     /// `(item, item, …)`, at least one.
     pub(super) fn list<T>(&mut self, item: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
-        self.expect_symbol('(')?;
+        self.expect_symbol(&Token::LParen)?;
         let items = self.items(item)?;
-        if self.eat_symbol(')') { Ok(items) } else { Err(self.unexpected("`,` or `)`")) }
+        if self.eat_symbol(&Token::RParen) { Ok(items) } else { Err(self.unexpected("`,` or `)`")) }
     }
 
     /// `item, item, …`, at least one.
     pub(super) fn items<T>(&mut self, mut item: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
         let mut items = vec![item(self)?];
-        while self.eat_symbol(',') {
+        while self.eat_symbol(&Token::Comma) {
             items.push(item(self)?);
         }
         Ok(items)
@@ -133,7 +134,7 @@ impl<'a> Cursor<'a> {
     /// A string.
     pub(super) fn text(&mut self, what: &str) -> Result<String> {
         match self.peek() {
-            Some(Kind::Text(text)) => {
+            Some(Token::SingleQuotedString(text)) => {
                 let text = text.clone();
                 self.at += 1;
                 Ok(text)
@@ -145,7 +146,7 @@ impl<'a> Cursor<'a> {
     /// Digits.
     pub(super) fn number(&mut self, what: &str) -> Result<String> {
         match self.peek() {
-            Some(Kind::Number(digits)) => {
+            Some(Token::Number(digits, _)) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
                 let digits = digits.clone();
                 self.at += 1;
                 Ok(digits)
@@ -163,18 +164,22 @@ impl<'a> Cursor<'a> {
 
     /// A name as written, quoted if it must be.
     pub(super) fn identifier(&mut self, what: &str) -> Result<String> {
-        let text = match (self.peek(), self.dialect) {
-            (Some(Kind::Quoted(name)), _) => name.clone(),
-            (Some(Kind::Word(word)), dialect) => match reserved::why_quote(word, dialect) {
+        let text = match (self.peek(), self.grammar) {
+            (Some(Token::Word(word)), _) if word.quote_style.is_some() => word.value.clone(),
+            (Some(Token::Word(word)), grammar) => match reserved::why_quote(&word.value, grammar) {
                 Some(why) => return Err(self.error(why)),
-                None => word.clone(),
+                None => word.value.clone(),
             },
-            (Some(Kind::Text(text)), Dialect::Hive) => {
+            (Some(Token::SingleQuotedString(text)), Grammar::Hive) => {
                 let hint = format!("found `{text}` in quotes, expected {what}: DDL quotes names with backticks");
                 return Err(self.error(hint));
             }
-            (Some(Kind::Symbol('`')), Dialect::Trino) => {
+            (Some(Token::Char('`')), Grammar::Trino) => {
                 let hint = format!("found a backtick, expected {what}: only DDL quotes so, write double quotes here");
+                return Err(self.error(hint));
+            }
+            (Some(Token::Number(..)), Grammar::Trino) => {
+                let hint = format!("found a digit, expected {what}: write a name that begins so in double quotes");
                 return Err(self.error(hint));
             }
             _ => return Err(self.unexpected(what)),
@@ -185,8 +190,8 @@ impl<'a> Cursor<'a> {
 
     /// A name without a dot.
     pub(super) fn name(&mut self, what: &str) -> Result<Name> {
-        let start = self.offset();
-        self.identifier(what)?.parse().map_err(|error: Error| error_at(self.sql, start, error))
+        let start = self.place();
+        self.identifier(what)?.parse().map_err(|error: Error| tokens::at(start, error))
     }
 
     /// `[awsdatacatalog.][database.]table`
@@ -205,9 +210,9 @@ impl<'a> Cursor<'a> {
     }
 
     fn path(&mut self, what: &str, longest: usize) -> Result<Vec<Name>> {
-        let start = self.offset();
+        let start = self.place();
         let mut path = vec![self.identifier(what)?];
-        while self.eat_symbol('.') {
+        while self.eat_symbol(&Token::Period) {
             path.push(self.identifier(what)?);
         }
         if path.len() == longest + 1 && path[0].eq_ignore_ascii_case(CATALOG) {
@@ -215,22 +220,22 @@ impl<'a> Cursor<'a> {
         }
         if path.len() > longest {
             let message = format!("`{}` has too many parts, expected {what} in `{CATALOG}`", path.join("."));
-            return Err(error_at(self.sql, start, message));
+            return Err(tokens::at(start, message));
         }
-        path.iter().map(|part| part.parse().map_err(|error: Error| error_at(self.sql, start, error))).collect()
+        path.iter().map(|part| part.parse().map_err(|error: Error| tokens::at(start, error))).collect()
     }
 
     /// A location in quotes.
     pub(super) fn location(&mut self) -> Result<Location> {
-        let start = self.offset();
-        self.text("a location")?.parse().map_err(|error: Error| error_at(self.sql, start, error))
+        let start = self.place();
+        self.text("a location")?.parse().map_err(|error: Error| tokens::at(start, error))
     }
 
     /// `('key'='value', …)`; of two with one key, the later counts, as in Hive.
     pub(super) fn parameters(&mut self) -> Result<Parameters> {
         let pairs = self.list(|cursor| {
             let key = cursor.text("a property")?;
-            cursor.expect_symbol('=')?;
+            cursor.expect_symbol(&Token::Eq)?;
             Ok((key, cursor.text("the property's value")?))
         })?;
         Ok(pairs.into_iter().collect())
@@ -239,29 +244,30 @@ impl<'a> Cursor<'a> {
     /// The rest of the statement, which must be a query, with its comments.
     pub(super) fn query(&mut self) -> Result<String> {
         self.expect_query()?;
-        let from = if self.at == 0 { 0 } else { self.tokens[self.at - 1].end };
+        let from = if self.at == 0 { Place::new(1, 1) } else { self.tokens[self.at - 1].span.end };
         self.at = self.tokens.len();
-        Ok(self.sql[from..self.end].trim().to_owned())
+        Ok(text_between(self.sql, from, self.end).trim().to_owned())
     }
 
     /// A query in parentheses, without them.
     pub(super) fn query_in_parentheses(&mut self) -> Result<String> {
-        let from = self.offset();
-        self.expect_symbol('(')?;
+        let start = self.place();
+        self.expect_symbol(&Token::LParen)?;
         self.expect_query()?;
+        let from = self.tokens[self.at - 1].span.end;
         let mut open = 1;
         while let Some(token) = self.tokens.get(self.at) {
             self.at += 1;
-            match token.kind {
-                Kind::Symbol('(') => open += 1,
-                Kind::Symbol(')') => open -= 1,
+            match token.token {
+                Token::LParen => open += 1,
+                Token::RParen => open -= 1,
                 _ => {}
             }
             if open == 0 {
-                return Ok(self.sql[from + 1..token.start].trim().to_owned());
+                return Ok(text_between(self.sql, from, token.span.start).trim().to_owned());
             }
         }
-        Err(error_at(self.sql, from, "the parenthesis that begins here has no end, expected `)`"))
+        Err(tokens::at(start, "the parenthesis that begins here has no end, expected `)`"))
     }
 
     fn expect_query(&self) -> Result<()> {
@@ -269,13 +275,13 @@ impl<'a> Cursor<'a> {
     }
 
     fn begins_query(&self, at: usize) -> bool {
-        let parenthesis = self.tokens.get(at).is_some_and(|token| token.kind == Kind::Symbol('('));
+        let parenthesis = self.tokens.get(at).is_some_and(|token| token.token == Token::LParen);
         parenthesis || self.word_at(at).is_some_and(|word| QUERY.iter().any(|known| word.eq_ignore_ascii_case(known)))
     }
 
     /// Whether a list in parentheses is next, and not a query in parentheses.
     pub(super) fn sees_list(&self) -> bool {
-        self.sees_symbol('(') && !self.begins_query(self.at + 1)
+        self.sees_symbol(&Token::LParen) && !self.begins_query(self.at + 1)
     }
 
     /// Cuts keywords off the statement's end if they are there.
@@ -286,7 +292,7 @@ impl<'a> Cursor<'a> {
                 .zip(keywords)
                 .all(|(at, keyword)| self.word_at(at).is_some_and(|word| word.eq_ignore_ascii_case(keyword)));
         if there {
-            self.end = self.tokens[first].start;
+            self.end = self.tokens[first].span.start;
             self.tokens.truncate(first);
         }
         there
@@ -298,45 +304,30 @@ impl<'a> Cursor<'a> {
     }
 
     /// Where the next token begins.
-    pub(super) fn offset(&self) -> usize {
-        self.tokens.get(self.at).map_or(self.end, |token| token.start)
+    pub(super) fn place(&self) -> Place {
+        self.tokens.get(self.at).map_or(self.end, |token| token.span.start)
     }
 
     /// An error about the next token.
     pub(super) fn error(&self, message: impl std::fmt::Display) -> Error {
-        self.error_from(self.offset(), message)
-    }
-
-    /// An error about the text at an offset.
-    pub(super) fn error_from(&self, offset: usize, message: impl std::fmt::Display) -> Error {
-        error_at(self.sql, offset, message)
+        tokens::at(self.place(), message)
     }
 
     /// The error that says what is next and what should be.
     pub(super) fn unexpected(&self, expected: &str) -> Error {
         let found = self.tokens.get(self.at).map_or("the end of the statement".to_owned(), |token| {
-            let line = self.sql[token.start..token.end].lines().next().unwrap_or_default();
+            let text = text_between(self.sql, token.span.start, token.span.end);
+            let line = text.lines().next().unwrap_or_default();
             format!("`{}`", line.chars().take(40).collect::<String>())
         });
         self.error(format!("found {found}, expected {expected}"))
     }
 }
 
-/// Which grammar Athena reads a statement with.
-fn dialect(sql: &str) -> Result<Dialect> {
-    // Both grammars have the same words and comments, and words are all that is read here.
-    let mut lexer = Lexer::new(sql, Dialect::Trino);
-    let mut word = || -> Result<String> {
-        Ok(match lexer.token()? {
-            Some(Token { kind: Kind::Word(word), .. }) => word.to_ascii_uppercase(),
-            _ => String::new(),
-        })
-    };
-    Ok(match word()?.as_str() {
-        "CREATE" if matches!(word()?.as_str(), "TABLE" | "VIEW" | "OR") => Dialect::Trino,
-        "ALTER" | "CREATE" | "DESC" | "DESCRIBE" | "DROP" | "MSCK" | "SHOW" => Dialect::Hive,
-        _ => Dialect::Trino,
-    })
+/// The place behind the last character.
+fn last_place(sql: &str) -> Place {
+    let last = sql.rsplit('\n').next().unwrap_or(sql).chars().count() as u64;
+    Place::new(sql.matches('\n').count() as u64 + 1, last + 1)
 }
 
 #[cfg(test)]
@@ -371,6 +362,6 @@ mod tests {
         );
         assert_eq!(error("x.;"), "line 1:3: found the end of the statement, expected a table's name");
         assert!(error("`x`").contains("write double quotes here"));
-        assert!(error("1x").contains("write it as \"1x\""));
+        assert!(error("1x").contains("write a name that begins so in double quotes"));
     }
 }

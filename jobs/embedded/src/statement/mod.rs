@@ -9,10 +9,10 @@ mod columns;
 mod create;
 mod cursor;
 mod format;
-mod lexer;
 mod properties;
 mod reserved;
 mod show;
+mod tokens;
 mod trino;
 mod types;
 

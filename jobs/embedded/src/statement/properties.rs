@@ -6,6 +6,8 @@ use meterlake_core::names::Name;
 
 use super::OutputFormat;
 use super::cursor::Cursor;
+use super::tokens;
+use datafusion::sql::sqlparser::tokenizer::Token;
 
 /// The properties of `CREATE TABLE AS`. Athena takes them in lower case only.
 pub(super) const TABLE: [&str; 8] = [
@@ -44,17 +46,17 @@ pub(super) struct Properties {
 impl Properties {
     /// Reads the list in parentheses.
     pub(super) fn read(cursor: &mut Cursor<'_>, known: &[&str]) -> Result<Self> {
-        let start = cursor.offset();
+        let start = cursor.place();
         let mut properties = Self::default();
         let mut delimiter = None;
         let mut seen: Vec<String> = Vec::new();
         cursor.list(|cursor| {
-            let at = cursor.offset();
+            let at = cursor.place();
             let name = cursor.identifier("a property")?;
             if !known.contains(&name.as_str()) {
-                return Err(cursor.error_from(at, unknown(&name, known)));
+                return Err(tokens::at(at, unknown(&name, known)));
             }
-            cursor.expect_symbol('=')?;
+            cursor.expect_symbol(&Token::Eq)?;
             match name.as_str() {
                 "format" => properties.format = Some(format(cursor)?),
                 "external_location" => properties.external_location = Some(cursor.location()?),
@@ -67,18 +69,18 @@ impl Properties {
             // The codec has several names and may be given by one of them.
             let name = if name.ends_with("compression") { "compression".to_owned() } else { name };
             if seen.contains(&name) {
-                return Err(cursor.error_from(at, format!("{name} is given twice")));
+                return Err(tokens::at(at, format!("{name} is given twice")));
             }
             seen.push(name);
             Ok(())
         })?;
         match (&mut properties.format, delimiter) {
             (Some(OutputFormat::TextFile { delimiter }), Some(given)) => *delimiter = given,
-            (_, Some(_)) => return Err(cursor.error_from(start, "field_delimiter needs format = 'TEXTFILE'")),
+            (_, Some(_)) => return Err(tokens::at(start, "field_delimiter needs format = 'TEXTFILE'")),
             (_, None) => {}
         }
         if properties.compression_level.is_some() && properties.compression.as_deref() != Some("ZSTD") {
-            return Err(cursor.error_from(start, "compression_level needs the compression ZSTD"));
+            return Err(tokens::at(start, "compression_level needs the compression ZSTD"));
         }
         Ok(properties)
     }
@@ -93,35 +95,35 @@ fn unknown(name: &str, known: &[&str]) -> String {
 }
 
 fn format(cursor: &mut Cursor<'_>) -> Result<OutputFormat> {
-    let at = cursor.offset();
+    let at = cursor.place();
     let name = cursor.text("a format")?;
     match name.to_ascii_uppercase().as_str() {
         "PARQUET" => Ok(OutputFormat::Parquet),
         "JSON" => Ok(OutputFormat::Json),
         "TEXTFILE" => Ok(OutputFormat::TextFile { delimiter: FIELD_DELIMITER }),
-        _ => Err(cursor.error_from(at, format!("found '{name}', expected 'PARQUET', 'JSON' or 'TEXTFILE'"))),
+        _ => Err(tokens::at(at, format!("found '{name}', expected 'PARQUET', 'JSON' or 'TEXTFILE'"))),
     }
 }
 
 /// `ARRAY['a', 'b']`
 fn names(cursor: &mut Cursor<'_>) -> Result<Vec<Name>> {
     cursor.expect(&["ARRAY"])?;
-    cursor.expect_symbol('[')?;
+    cursor.expect_symbol(&Token::LBracket)?;
     let names = cursor.items(|cursor| {
-        let at = cursor.offset();
+        let at = cursor.place();
         let name = cursor.text("a column's name")?;
-        name.parse().map_err(|error: Error| cursor.error_from(at, error))
+        name.parse().map_err(|error: Error| tokens::at(at, error))
     })?;
-    if cursor.eat_symbol(']') { Ok(names) } else { Err(cursor.unexpected("`,` or `]`")) }
+    if cursor.eat_symbol(&Token::RBracket) { Ok(names) } else { Err(cursor.unexpected("`,` or `]`")) }
 }
 
 fn one_character(cursor: &mut Cursor<'_>) -> Result<char> {
-    let at = cursor.offset();
+    let at = cursor.place();
     let text = cursor.text("a delimiter")?;
     let mut characters = text.chars();
     match (characters.next(), characters.next()) {
         (Some(delimiter), None) => Ok(delimiter),
-        _ => Err(cursor.error_from(at, format!("found '{text}', expected one character"))),
+        _ => Err(tokens::at(at, format!("found '{text}', expected one character"))),
     }
 }
 
@@ -129,19 +131,19 @@ fn one_character(cursor: &mut Cursor<'_>) -> Result<char> {
 ///
 /// <https://docs.aws.amazon.com/athena/latest/ug/compression-support-zstd-levels.html>
 fn level(cursor: &mut Cursor<'_>) -> Result<u8> {
-    let at = cursor.offset();
+    let at = cursor.place();
     let digits = cursor.number("a level from 1 to 22")?;
     let level = digits.parse().ok().filter(|level| (1..=22).contains(level));
-    level.ok_or_else(|| cursor.error_from(at, format!("found {digits}, expected a level from 1 to 22")))
+    level.ok_or_else(|| tokens::at(at, format!("found {digits}, expected a level from 1 to 22")))
 }
 
 fn hive(cursor: &mut Cursor<'_>) -> Result<()> {
-    let at = cursor.offset();
+    let at = cursor.place();
     let name = cursor.text("a table type")?;
     if name.eq_ignore_ascii_case("HIVE") {
         return Ok(());
     }
-    Err(cursor.error_from(at, format!("found '{name}', expected 'HIVE': the embedded engine has no other tables")))
+    Err(tokens::at(at, format!("found '{name}', expected 'HIVE': the embedded engine has no other tables")))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! The embedded engine has no need to refuse them. Athena does, and an edit that works here should work there.
 
-use super::lexer::Dialect;
+use super::tokens::Grammar;
 
 /// Athena's list of keywords reserved in DDL.
 const DDL: &str = "\
@@ -17,17 +17,14 @@ const DDL: &str = "\
     UPDATE USER USING UTC_TIMESTAMP VALUES VARCHAR VIEWS WHEN WHERE WINDOW WITH";
 
 /// Why an unquoted word is no name, and how to write it; `None` if it is one.
-pub(super) fn why_quote(word: &str, dialect: Dialect) -> Option<String> {
+pub(super) fn why_quote(word: &str, grammar: Grammar) -> Option<String> {
     let is_word = |reserved: &str| reserved.eq_ignore_ascii_case(word);
-    match dialect {
-        Dialect::Hive if DDL.split(' ').any(is_word) => {
+    match grammar {
+        Grammar::Hive if DDL.split(' ').any(is_word) => {
             Some(format!("`{word}` is reserved in DDL: write it as `` `{word}` ``"))
         }
-        Dialect::Hive if word.starts_with('_') => {
+        Grammar::Hive if word.starts_with('_') => {
             Some(format!("`{word}` begins with an underscore: write it as `` `{word}` ``"))
-        }
-        Dialect::Trino if word.starts_with(|c: char| c.is_ascii_digit()) => {
-            Some(format!("`{word}` begins with a digit: write it as \"{word}\""))
         }
         _ => None,
     }
@@ -40,15 +37,15 @@ mod tests {
     #[test]
     fn reserved_words_are_refused_in_ddl_only() {
         for word in ["user", "Date", "TIMESTAMP", "all", "with"] {
-            assert!(why_quote(word, Dialect::Hive).unwrap().ends_with(&format!("write it as `` `{word}` ``")));
-            assert_eq!(why_quote(word, Dialect::Trino), None);
+            assert!(why_quote(word, Grammar::Hive).unwrap().ends_with(&format!("write it as `` `{word}` ``")));
+            assert_eq!(why_quote(word, Grammar::Trino), None);
         }
-        assert_eq!(why_quote("status", Dialect::Hive), None);
+        assert_eq!(why_quote("status", Grammar::Hive), None);
     }
 
     #[test]
-    fn a_leading_underscore_or_digit_needs_quotes_where_athena_wants_them() {
-        assert!(why_quote("_x", Dialect::Hive).is_some() && why_quote("1x", Dialect::Hive).is_none());
-        assert!(why_quote("_x", Dialect::Trino).is_none() && why_quote("1x", Dialect::Trino).is_some());
+    fn a_leading_underscore_needs_quotes_in_ddl_only() {
+        assert!(why_quote("_x", Grammar::Hive).is_some() && why_quote("1x", Grammar::Hive).is_none());
+        assert!(why_quote("_x", Grammar::Trino).is_none());
     }
 }

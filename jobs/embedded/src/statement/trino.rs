@@ -5,7 +5,9 @@ use anyhow::Result;
 use super::columns::comment;
 use super::cursor::Cursor;
 use super::properties::{Properties, TABLE, UNLOAD};
+use super::tokens;
 use super::{Output, OutputFormat, Parsed, unsupported};
+use datafusion::sql::sqlparser::tokenizer::Token;
 
 /// Any statement that begins with `EXPLAIN`, `INSERT` or `UNLOAD`.
 pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Parsed> {
@@ -27,7 +29,7 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Parsed> {
 pub(super) fn create_table_as(cursor: &mut Cursor<'_>) -> Result<Parsed> {
     let if_not_exists = cursor.eat(&["IF", "NOT", "EXISTS"]);
     let table = cursor.table()?;
-    if cursor.sees_symbol('(') {
+    if cursor.sees_symbol(&Token::LParen) {
         return Err(cursor.unexpected(
             "WITH or AS: columns are declared by CREATE EXTERNAL TABLE, CREATE TABLE … AS takes them from its query",
         ));
@@ -56,11 +58,11 @@ fn unload(cursor: &mut Cursor<'_>) -> Result<Parsed> {
     cursor.expect(&["TO"])?;
     let to = cursor.location()?;
     cursor.expect(&["WITH"])?;
-    let start = cursor.offset();
+    let start = cursor.place();
     let properties = Properties::read(cursor, &UNLOAD)?;
     cursor.end("the end of the statement")?;
     let Some(format) = properties.format else {
-        return Err(cursor.error_from(start, "UNLOAD needs a format: write WITH (format = 'PARQUET')"));
+        return Err(tokens::at(start, "UNLOAD needs a format: write WITH (format = 'PARQUET')"));
     };
     let output = Output {
         format,

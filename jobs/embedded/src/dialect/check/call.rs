@@ -5,12 +5,15 @@ use super::place::{place, place_of_call};
 use super::resolve::{Argument, Resolution, resolve};
 use super::types::{Clock, Type, list};
 use super::{Checker, foreign, hints, refused};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, Spanned, Value,
     ValueWithSpan, WindowSpec, WindowType,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
+
+/// Aggregates that give a real for reals. The embedded engine computes them as doubles.
+const OF_DOUBLES: [&str; 5] = ["avg", "corr", "covar_pop", "covar_samp", "sum"];
 
 impl Checker<'_> {
     pub(super) fn call(&self, function: &Function, scope: &Scope<'_>) -> Result<Type> {
@@ -75,6 +78,9 @@ impl Checker<'_> {
             other => self.expression(other, scope).map(Argument::Value),
         });
         let typed = typed.collect::<Result<Vec<_>>>()?;
+        if OF_DOUBLES.contains(&name) && typed.iter().any(|of| matches!(of, Argument::Value(Type::Real))) {
+            bail!("{}the embedded engine has no {name} of real: write {name}(CAST(x AS double))", at());
+        }
         let mut lambda = |number: usize, parameters: &[Type]| match arguments.get(number) {
             Some(Expr::Lambda(lambda)) => {
                 let names = lambda.params.iter().map(|parameter| parameter.name.value.clone());

@@ -25,6 +25,9 @@ mod types;
 mod tests;
 
 pub(crate) use columns::Tables;
+pub(crate) use place::offset;
+#[cfg(test)]
+pub(crate) use signatures::functions;
 
 use anyhow::Result;
 use columns::Scope;

@@ -45,8 +45,8 @@ pub(super) fn place_of_call(sql: &str, argument: Span) -> String {
     at(word().unwrap_or(argument.start))
 }
 
-/// The byte at which a place begins.
-fn offset(sql: &str, place: Location) -> Option<usize> {
+/// The byte at which a place begins. `None`: the text has no such line, or the place is not known.
+pub(crate) fn offset(sql: &str, place: Location) -> Option<usize> {
     let line = usize::try_from(place.line.checked_sub(1)?).ok()?;
     let column = usize::try_from(place.column.checked_sub(1)?).ok()?;
     let start: usize = sql.split_inclusive('\n').take(line).map(str::len).sum();

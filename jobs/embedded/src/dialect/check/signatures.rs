@@ -56,6 +56,12 @@ pub(super) fn signatures(name: &str) -> Option<&'static [Signature]> {
     FUNCTIONS.get(name).map(Vec::as_slice)
 }
 
+/// The names of Trino's functions.
+#[cfg(test)]
+pub(crate) fn functions() -> impl Iterator<Item = &'static str> {
+    FUNCTIONS.keys().copied()
+}
+
 impl Signature {
     /// What the argument at a place must be, of so many; `None`: it does not take so many.
     pub(super) fn formals(&self, name: &str, given: usize) -> Option<Vec<&Formal>> {

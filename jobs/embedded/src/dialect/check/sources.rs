@@ -3,10 +3,10 @@
 use super::columns::{Column, Columns, Found, Relation, Scope};
 use super::place::place;
 use super::query::renamed;
-use super::types::{Field, Type};
+use super::types::Type;
 use super::{Checker, hints, refused};
 use crate::dialect::names::is_catalog;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use datafusion::sql::sqlparser::ast::{
     Expr, JoinConstraint, JoinOperator, ObjectName, Spanned, TableFactor, TableWithJoins,
 };
@@ -130,8 +130,11 @@ impl Checker<'_> {
         for array in arrays {
             match self.expression(array, scope)? {
                 Type::Array(item) => match *item {
-                    Type::Row(fields) => {
-                        add(Some(fields.into_iter().map(|Field { data_type, .. }| data_type).collect()))
+                    Type::Row(_) => {
+                        let at = place(array.span());
+                        bail!(
+                            "{at}the embedded engine makes no columns of rows by UNNEST: write UNNEST(transform(x, r -> r.a))"
+                        )
                     }
                     item if item.is_open() => add(None),
                     item => add(Some(vec![item])),
