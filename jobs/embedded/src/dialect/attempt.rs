@@ -5,15 +5,27 @@
 
 use super::build::{call, number};
 use anyhow::{Result, anyhow};
-use datafusion::sql::sqlparser::ast::{BinaryOperator, CastKind, Expr, Ident, visit_expressions_mut};
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, CastKind, Expr, Ident, visit_expressions, visit_expressions_mut,
+};
 use std::ops::ControlFlow;
 
 /// An expression that gives NULL where this one fails.
 pub(super) fn attempt(mut expr: Expr) -> Result<Expr> {
     match visit_expressions_mut(&mut expr, soften) {
+        ControlFlow::Continue(()) if is_constant(&expr) => Ok(call("kept", vec![expr])),
         ControlFlow::Continue(()) => Ok(expr),
         ControlFlow::Break(part) => Err(anyhow!("the embedded engine cannot try({part})")),
     }
+}
+
+/// Whether an expression names no column.
+fn is_constant(expr: &Expr) -> bool {
+    visit_expressions(expr, |part| match part {
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })
+    .is_continue()
 }
 
 fn soften(expr: &mut Expr) -> ControlFlow<String> {

@@ -9,8 +9,9 @@ use super::types::gives_json;
 use anyhow::{Result, bail, ensure};
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, TimezoneInfo,
-    Value, ValueWithSpan,
+    Value, ValueWithSpan, visit_expressions,
 };
+use std::ops::ControlFlow;
 
 /// How a call is said to DataFusion.
 enum Rule {
@@ -34,6 +35,7 @@ fn rule(name: &str) -> Option<Rule> {
         "nullif" => Code(nullif),
         // Numbers
         "ceiling" => Name("ceil"),
+        "round" => Code(round),
         "truncate" => Code(truncate),
         "mod" => Code(|function| pair(function).map(|(a, b)| operator(a, BinaryOperator::Modulo, b))),
         "pow" | "power" => Code(power),
@@ -76,7 +78,7 @@ fn rule(name: &str) -> Option<Rule> {
         "filter" => Name("array_filter"),
         "any_match" => Name("array_any_match"),
         "map" => Code(map),
-        // Trino has them since version 470, and reads a NULL in an array as zero.
+        // Trino has them since version 452, and reads a NULL in an array as zero.
         "cosine_distance" | "dot_product" => Code(|function| bail!("the embedded engine has no {}", function.name)),
         // JSON
         "json_format" => Code(json_format),
@@ -229,21 +231,54 @@ fn if_(mut function: Function) -> Result<Expr> {
 
 /// The first value keeps its type, where DataFusion's `nullif` gives it the one that both have in common. Texts have one.
 fn nullif(function: Function) -> Result<Expr> {
+    let name = function.name.to_string();
     let (value, other) = pair(function)?;
+    refuse_random(&name, std::slice::from_ref(&value))?;
     Ok(match &other {
         Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(_), .. }) => call("nullif", vec![value, other]),
         _ => case(operator(value.clone(), BinaryOperator::Eq, other), null(), Some(value)),
     })
 }
 
+/// What computes its arguments twice would take two values of each for one.
+fn refuse_random(name: &str, args: &[Expr]) -> Result<()> {
+    let random = args.iter().find_map(|arg| {
+        let found = visit_expressions(arg, |part| match part {
+            Expr::Function(function) if RANDOM.contains(&function.name.to_string().as_str()) => {
+                ControlFlow::Break(function.name.to_string())
+            }
+            _ => ControlFlow::Continue(()),
+        });
+        found.break_value()
+    });
+    match random {
+        Some(random) => {
+            bail!("the embedded engine computes the arguments of {name} twice: write {random}() in a subquery")
+        }
+        None => Ok(()),
+    }
+}
+
+/// Functions that give another value each time.
+const RANDOM: [&str; 4] = ["rand", "random", "shuffle", "uuid"];
+
 /// DataFusion's `greatest` and `least` pass over NULLs.
 fn null_if_any_null(mut function: Function) -> Result<Expr> {
     let args = take(&mut function)?;
+    refuse_random(&function.name.to_string(), &args)?;
     let any_null = args.iter().map(|arg| Expr::IsNull(Box::new(arg.clone())));
     match any_null.reduce(|a, b| Expr::BinaryOp { left: Box::new(a), op: BinaryOperator::Or, right: Box::new(b) }) {
         Some(any_null) => Ok(case(any_null, null(), Some(call(&function.name.to_string(), args)))),
         None => bail!("{} takes at least one argument", function.name),
     }
+}
+
+fn round(mut function: Function) -> Result<Expr> {
+    let mut args = take(&mut function)?;
+    if let Some(digits) = args.get_mut(1) {
+        *digits = call("round_digits", vec![std::mem::replace(digits, null())]);
+    }
+    Ok(call("round", args))
 }
 
 /// Without a number of digits a decimal loses its scale, too.

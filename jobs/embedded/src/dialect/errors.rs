@@ -43,6 +43,9 @@ fn explain(error: &DataFusionError) -> String {
             other => other.to_string(),
         },
         DataFusionError::NotImplemented(message) if message.contains("OuterReferenceColumn") => CORRELATED.to_owned(),
+        DataFusionError::NotImplemented(message) if message.contains("logical expression Exists(") => {
+            "the embedded engine runs EXISTS, and ANY, SOME and ALL of a subquery, only as conditions of WHERE or HAVING".to_owned()
+        }
         DataFusionError::NotImplemented(message) => {
             format!("the embedded engine does not support: {}", first_line(message))
         }

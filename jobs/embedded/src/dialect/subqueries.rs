@@ -70,12 +70,15 @@ fn is_plain(subquery: &InSubquery) -> bool {
 fn refuse(subquery: &InSubquery) -> Result<TreeNodeRecursion> {
     if subquery.negated {
         return plan_err!(
-            "the embedded engine runs NOT IN (SELECT …) only of a column, as a condition that each row must pass, and with a \
-             subquery that names nothing outside, because of NULLs: write NOT EXISTS"
+            "the embedded engine does not run {} NOT IN (SELECT …) here: because of NULLs it runs such only of a column, as a \
+             condition that each row must pass, and with a subquery that names nothing outside: write NOT EXISTS",
+            subquery.expr
         );
     }
     plan_err!(
-        "the embedded engine runs IN (SELECT …) only as a condition of WHERE or HAVING, because of NULLs: write EXISTS"
+        "the embedded engine does not run {} IN (SELECT …) here: because of NULLs it runs such only as a condition of WHERE or \
+         HAVING: write EXISTS",
+        subquery.expr
     )
 }
 
@@ -111,10 +114,10 @@ mod tests {
             "CASE WHEN x IN (SELECT y FROM u) THEN false ELSE true END",
         ] {
             let error = answer(&query(condition));
-            assert!(error.starts_with("the embedded engine runs "), "{condition}: {error}");
+            assert!(error.starts_with("the embedded engine does not run "), "{condition}: {error}");
         }
         let error = answer("SELECT x IN (SELECT 5) FROM (VALUES 1) AS t(x)");
-        assert!(error.starts_with("the embedded engine runs IN (SELECT …) only as a condition"), "{error}");
+        assert!(error.starts_with("the embedded engine does not run t.x IN (SELECT …) here"), "{error}");
     }
 
     fn query(condition: &str) -> String {

@@ -13,7 +13,6 @@ use datafusion::arrow::compute::kernels::{cmp::eq, numeric};
 use datafusion::arrow::compute::nullif;
 use datafusion::arrow::datatypes::{DataType, Decimal128Type, FieldRef, Fields};
 use datafusion::arrow::error::ArrowError;
-use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{
     DFSchema, DataFusionError, Result, ScalarValue, exec_datafusion_err, internal_datafusion_err, internal_err,
     plan_err,
@@ -28,10 +27,16 @@ use datafusion::physical_expr_common::datum::apply;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 use std::sync::Arc;
 
-/// The functions of this family. `dialect` makes `negate(x)` of `-x`.
+/// The functions of this family. `dialect` makes `negate(x)` of `-x`, and `kept(x)` of a `try(x)` that is the same for all rows:
+/// Trino does not compute it before the query runs, and so not what meets it.
 pub(super) fn functions() -> Family {
     vec![
         ScalarUDF::from(Negate { signature: Signature::user_defined(Volatility::Immutable) }),
+        kept(
+            "kept",
+            |args| Ok((args.to_vec(), args.first().cloned().unwrap_or(DataType::Null))),
+            |args| args.first().cloned().ok_or_else(|| internal_datafusion_err!("kept takes one argument")),
+        ),
         typed("divisor", |args| Ok((args.to_vec(), args.first().cloned().unwrap_or(DataType::Null))), divisor),
     ]
 }
@@ -52,7 +57,6 @@ pub(super) struct TrinoArithmetic;
 
 impl ExprPlanner for TrinoArithmetic {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
-        let expr = RawBinaryExpr { left: kept_null(expr.left), right: kept_null(expr.right), op: expr.op };
         let operation = match expr.op {
             BinaryOperator::Eq | BinaryOperator::NotEq => return compared(expr, schema),
             BinaryOperator::Plus => Operation::Add,
@@ -92,36 +96,6 @@ impl ExprPlanner for TrinoArithmetic {
         let call = ScalarFunction::new_udf(udf.into(), vec![expr.left, expr.right]);
         Ok(PlannerResult::Planned(Expr::ScalarFunction(call)))
     }
-}
-
-/// DataFusion makes NULL of `x * NULL` before it computes `x`, which may be an error.
-fn kept_null(side: Expr) -> Expr {
-    let is_constant = side.column_refs().is_empty() && !side.exists(|part| Ok(is_of_rows(part))).unwrap_or(true);
-    let has_null = side.exists(|part| Ok(matches!(part, Expr::Literal(value, _) if value.is_null())));
-    if !is_constant || !has_null.unwrap_or(false) {
-        return side;
-    }
-    let same = kept(
-        "kept",
-        |args| Ok((args.to_vec(), args.first().cloned().unwrap_or(DataType::Null))),
-        |args| args.first().cloned().ok_or_else(|| internal_datafusion_err!("kept takes one argument")),
-    );
-    Expr::ScalarFunction(ScalarFunction::new_udf(same.into(), vec![side]))
-}
-
-/// What has another value for other rows, though it names no column.
-fn is_of_rows(expr: &Expr) -> bool {
-    matches!(
-        expr,
-        Expr::AggregateFunction(_)
-            | Expr::WindowFunction(_)
-            | Expr::Exists(_)
-            | Expr::InSubquery(_)
-            | Expr::ScalarSubquery(_)
-            | Expr::OuterReferenceColumn(..)
-            | Expr::Lambda(_)
-            | Expr::LambdaVariable(_)
-    )
 }
 
 /// Arrays are compared by a function: DataFusion takes two NULLs among their items for equal.

@@ -1,14 +1,14 @@
 //! Functions of numbers: instants from seconds, and `sign`.
 
 use super::Family;
-use super::function::{Gives, Run, Takes, collect, function, ints, typed};
+use super::function::{Gives, Run, Takes, collect, function, int_at, ints, typed};
 use super::type_names::trino_name;
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Int64Array};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Int32Array, Int64Array};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
     DataType, Decimal128Type, Float32Type, Float64Type, Int64Type, TimeUnit, TimestampNanosecondType,
 };
-use datafusion::common::{Result, exec_datafusion_err, internal_err, plan_err};
+use datafusion::common::{Result, exec_datafusion_err, exec_err, internal_err, plan_err};
 use std::sync::Arc;
 
 /// The functions of this family.
@@ -31,6 +31,7 @@ pub(super) fn functions() -> Family {
                 Ok(Arc::new(number.as_primitive::<Float64Type>().unary::<_, Float64Type>(f64::sqrt)))
             },
         ),
+        function("round_digits", &[Takes::Int], Gives::Integer, round_digits),
         typed("sign", |args| number_types(args, |_, _| 1), sign),
     ]
 }
@@ -115,6 +116,15 @@ fn whole(args: &[ArrayRef], of_double: fn(f64) -> f64, of_decimal: fn(i128, i128
             Arc::new(wholes.with_precision_and_scale(whole_digits(*precision, *scale), 0)?)
         }
         _ => Arc::clone(number),
+    })
+}
+
+/// Far beyond the digits that a number has, Trino gives up for some numbers.
+fn round_digits(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let digits = ints(args, 0)?;
+    collect::<Int32Array, _>(digits.len(), |row| match int_at(digits, row) {
+        Some(digits @ (..-38 | 39..)) => exec_err!("the embedded engine rounds to 38 digits at most, not to {digits}"),
+        digits => Ok(digits.map(|digits| digits as i32)),
     })
 }
 

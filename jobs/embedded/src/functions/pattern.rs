@@ -19,7 +19,14 @@ const MOST_STATES: usize = 1 << 18;
 const MOST_STEPS: usize = 1_000_000;
 
 /// A pattern, compiled.
-pub(super) enum Pattern {
+pub(super) struct Pattern {
+    usual: Matcher,
+    /// For texts that end with a line end, where `$` matches before it, too: it does so in Trino, and not in the crates.
+    /// `None` where the pattern has no `$`; an error where the rest of it cannot be said so.
+    of_lines: Option<Result<Matcher>>,
+}
+
+enum Matcher {
     /// In linear time.
     Linear {
         regex: Regex,
@@ -33,20 +40,74 @@ pub(super) enum Pattern {
 impl Pattern {
     /// Compiles a pattern in which `\d`, `\s` and `\w` are no more (`dialect::patterns`).
     pub(super) fn new(text: &str) -> Result<Self> {
-        let wrong = |error: &dyn std::fmt::Display| exec_datafusion_err!("the pattern '{text}' is wrong: {error}");
-        if !needs_backtracking(text) {
-            let regex = Regex::new(text).map_err(|error| wrong(&error))?;
-            return Ok(Self::Linear { states: states(text), regex });
+        let of_lines = before_line_end(text).map(|text| Matcher::backtracking(&text));
+        Ok(Self { usual: Matcher::new(text)?, of_lines })
+    }
+
+    fn of(&self, text: &str) -> Result<&Matcher> {
+        match &self.of_lines {
+            Some(of_lines) if text.ends_with('\n') => {
+                of_lines.as_ref().map_err(|error| exec_datafusion_err!("{}", error.strip_backtrace()))
+            }
+            _ => Ok(&self.usual),
         }
-        if let Some(escape) = foreign_escape(text) {
-            return exec_err!("the embedded engine does not know {escape} in a pattern with look-around: '{text}'");
-        }
-        let regex = fancy_regex::RegexBuilder::new(text).backtrack_limit(MOST_STEPS).build();
-        regex.map(Self::Backtracking).map_err(|error| wrong(&error))
     }
 
     /// The number of a group that there is.
     pub(super) fn group(&self, group: i64) -> Result<usize> {
+        self.usual.group(group)
+    }
+
+    pub(super) fn is_match(&self, text: &str) -> Result<bool> {
+        self.of(text)?.is_match(text)
+    }
+
+    /// The text with each match replaced; `${1}` stands for a group.
+    pub(super) fn replace_all<'t>(&self, text: &'t str, replacement: &str) -> Result<Cow<'t, str>> {
+        self.of(text)?.replace_all(text, replacement)
+    }
+
+    /// Where the first match lies that begins at a byte or behind it.
+    pub(super) fn find_at(&self, text: &str, start: usize) -> Result<Option<Range<usize>>> {
+        self.of(text)?.find_at(text, start)
+    }
+
+    /// A group of the first match; 0 is all of it.
+    pub(super) fn first<'t>(&self, text: &'t str, group: usize) -> Result<Option<&'t str>> {
+        self.of(text)?.first(text, group)
+    }
+
+    /// The same of every match.
+    pub(super) fn all<'t>(&self, text: &'t str, group: usize) -> Result<Vec<Option<&'t str>>> {
+        self.of(text)?.all(text, group)
+    }
+
+    /// What stands between the matches.
+    pub(super) fn split<'t>(&self, text: &'t str) -> Result<Vec<&'t str>> {
+        self.of(text)?.split(text)
+    }
+}
+
+impl Matcher {
+    fn new(text: &str) -> Result<Self> {
+        if needs_backtracking(text) {
+            return Self::backtracking(text);
+        }
+        let regex = Regex::new(text).map_err(|error| wrong(text, &error))?;
+        Ok(Self::Linear { states: states(text), regex })
+    }
+
+    fn backtracking(text: &str) -> Result<Self> {
+        if let Some(escape) = foreign_escape(text) {
+            return exec_err!(
+                "the embedded engine does not know {escape} in a pattern with look-around or $: '{text}'"
+            );
+        }
+        let regex = fancy_regex::RegexBuilder::new(text).backtrack_limit(MOST_STEPS).build();
+        regex.map(Self::Backtracking).map_err(|error| wrong(text, &error))
+    }
+
+    fn group(&self, group: i64) -> Result<usize> {
         let count = match self {
             Self::Linear { regex, .. } => regex.captures_len(),
             Self::Backtracking(regex) => regex.captures_len(),
@@ -58,7 +119,7 @@ impl Pattern {
         }
     }
 
-    pub(super) fn is_match(&self, text: &str) -> Result<bool> {
+    fn is_match(&self, text: &str) -> Result<bool> {
         match self {
             Self::Linear { regex, states } => {
                 let from_start = Input::new(text).anchored(Anchored::Yes).earliest(true);
@@ -72,16 +133,14 @@ impl Pattern {
         }
     }
 
-    /// The text with each match replaced; `${1}` stands for a group.
-    pub(super) fn replace_all<'t>(&self, text: &'t str, replacement: &str) -> Result<Cow<'t, str>> {
+    fn replace_all<'t>(&self, text: &'t str, replacement: &str) -> Result<Cow<'t, str>> {
         match self {
             Self::Linear { regex, .. } => Ok(regex.replace_all(text, replacement)),
             Self::Backtracking(regex) => regex.try_replacen(text, 0, replacement).map_err(too_long),
         }
     }
 
-    /// Where the first match lies that begins at a byte or behind it.
-    pub(super) fn find_at(&self, text: &str, start: usize) -> Result<Option<Range<usize>>> {
+    fn find_at(&self, text: &str, start: usize) -> Result<Option<Range<usize>>> {
         match self {
             Self::Linear { regex, .. } => Ok(regex.find_at(text, start).map(|found| found.range())),
             Self::Backtracking(regex) => {
@@ -90,8 +149,7 @@ impl Pattern {
         }
     }
 
-    /// A group of the first match; 0 is all of it.
-    pub(super) fn first<'t>(&self, text: &'t str, group: usize) -> Result<Option<&'t str>> {
+    fn first<'t>(&self, text: &'t str, group: usize) -> Result<Option<&'t str>> {
         Ok(match self {
             Self::Linear { regex, .. } if group == 0 => regex.find(text).map(|found| found.as_str()),
             Self::Linear { regex, .. } => {
@@ -104,8 +162,7 @@ impl Pattern {
         })
     }
 
-    /// The same of every match.
-    pub(super) fn all<'t>(&self, text: &'t str, group: usize) -> Result<Vec<Option<&'t str>>> {
+    fn all<'t>(&self, text: &'t str, group: usize) -> Result<Vec<Option<&'t str>>> {
         match self {
             Self::Linear { regex, .. } => {
                 let found = regex.captures_iter(text).map(|found| found.get(group).map(|found| found.as_str()));
@@ -118,13 +175,16 @@ impl Pattern {
         }
     }
 
-    /// What stands between the matches.
-    pub(super) fn split<'t>(&self, text: &'t str) -> Result<Vec<&'t str>> {
+    fn split<'t>(&self, text: &'t str) -> Result<Vec<&'t str>> {
         match self {
             Self::Linear { regex, .. } => Ok(regex.split(text).collect()),
             Self::Backtracking(regex) => regex.split(text).map(|part| part.map_err(too_long)).collect(),
         }
     }
+}
+
+fn wrong(text: &str, error: &dyn std::fmt::Display) -> DataFusionError {
+    exec_datafusion_err!("the pattern '{text}' is wrong: {error}")
 }
 
 fn too_long(error: fancy_regex::Error) -> DataFusionError {
@@ -170,6 +230,38 @@ fn needs_backtracking(pattern: &str) -> bool {
         }
     }
     false
+}
+
+/// A pattern whose `$` matches before a line end at the text's end, too; `None` where it has no `$`, or where `$` is the end
+/// of each line.
+fn before_line_end(pattern: &str) -> Option<String> {
+    let mut text = String::with_capacity(pattern.len());
+    let mut chars = pattern.chars();
+    let (mut classes, mut has_any) = (0, false);
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => {
+                text.push(c);
+                text.extend(chars.next());
+                continue;
+            }
+            '[' => classes += 1,
+            ']' if classes > 0 => classes -= 1,
+            '$' if classes == 0 => {
+                text.push_str(r"(?=\n?\z)");
+                has_any = true;
+                continue;
+            }
+            _ => {}
+        }
+        text.push(c);
+    }
+    (has_any && !has_flag(pattern, 'm')).then_some(text)
+}
+
+/// Whether a pattern sets a flag: `(?m)`, `(?im:…)`.
+fn has_flag(pattern: &str, flag: char) -> bool {
+    pattern.split("(?").skip(1).any(|rest| rest.chars().take_while(char::is_ascii_alphabetic).any(|c| c == flag))
 }
 
 /// Skips `2,3}` behind a `{`; whether it was that.
@@ -222,7 +314,7 @@ mod tests {
             for text in
                 ["", "1", "12.5", "1234", "12.", "a", "b", "xb", "a\nb", "\u{663}", "ä", " \u{2003}", "1\n", "aé x"]
             {
-                assert_eq!(with_table.is_match(text).unwrap(), without.is_match(text), "{pattern} of {text:?}");
+                assert_eq!(with_table.usual.is_match(text).unwrap(), without.is_match(text), "{pattern} of {text:?}");
             }
         }
     }
@@ -251,5 +343,23 @@ mod tests {
         ] {
             assert!(!needs_backtracking(pattern), "{pattern}");
         }
+    }
+
+    #[test]
+    fn the_end_may_be_before_a_line_end() {
+        for (pattern, text, expected) in [
+            ("^a$", "a\n", true),
+            ("^a$", "a\n\n", false),
+            ("^a$", "a\nb", false),
+            ("(?m)^a$", "a\nb\n", true),
+            (r"^a\$", "a\n", false),
+            ("[$]$", "$\n", true),
+            (r"^a\z", "a\n", false),
+        ] {
+            assert_eq!(Pattern::new(pattern).unwrap().is_match(text).unwrap(), expected, "{pattern} of {text:?}");
+        }
+        let (letters, text) = (Pattern::new(r"^\pL+$").unwrap(), "é\n");
+        assert!(letters.is_match("é").unwrap());
+        assert!(letters.is_match(text).unwrap_err().to_string().contains(r"does not know \p"));
     }
 }
