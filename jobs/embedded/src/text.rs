@@ -1,14 +1,14 @@
 //! Values as text, as Athena prints them.
 
 use anyhow::{Result, bail};
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringViewArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
     DataType, Float32Type, Float64Type, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
 };
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 
-use crate::functions::interval_text;
+use crate::functions::{interval_text, millisecond_texts};
 
 /// Appends a batch's rows as text; `None` is NULL.
 ///
@@ -33,6 +33,8 @@ enum Kind<'a> {
     Null,
     /// As Arrow prints them, and something behind.
     Plain(ArrayFormatter<'a>, String),
+    /// As written here.
+    Texts(StringViewArray),
     Interval,
     Double,
     Float,
@@ -68,15 +70,14 @@ impl<'a> Printer<'a> {
                 let map = array.as_map();
                 Kind::Map(Box::new((Self::new(map.keys())?, Self::new(map.values())?)))
             }
-            DataType::Timestamp(unit, zone) => {
-                // As many digits as the type's name says, and three at least, as clients get them.
-                let format = match unit {
-                    TimeUnit::Second | TimeUnit::Millisecond => "%Y-%m-%d %H:%M:%S%.3f",
-                    TimeUnit::Microsecond => "%Y-%m-%d %H:%M:%S%.6f",
-                    TimeUnit::Nanosecond => "%Y-%m-%d %H:%M:%S%.9f",
-                };
-                let options = FormatOptions::new().with_display_error(true).with_timestamp_format(Some(format));
-                let formatter = ArrayFormatter::try_new(array, &options.with_timestamp_tz_format(Some(format)))?;
+            // Clients get three digits, whatever the type has.
+            DataType::Timestamp(TimeUnit::Microsecond | TimeUnit::Nanosecond, _) => {
+                Kind::Texts(millisecond_texts(array)?)
+            }
+            DataType::Timestamp(_, zone) => {
+                let format = Some("%Y-%m-%d %H:%M:%S%.3f");
+                let options = FormatOptions::new().with_display_error(true).with_timestamp_format(format);
+                let formatter = ArrayFormatter::try_new(array, &options.with_timestamp_tz_format(format))?;
                 Kind::Plain(formatter, zone.as_ref().map(|zone| format!(" {zone}")).unwrap_or_default())
             }
             _ => Kind::Plain(ArrayFormatter::try_new(array, &FormatOptions::default())?, String::new()),
@@ -92,6 +93,7 @@ impl<'a> Printer<'a> {
         Some(match &self.kind {
             Kind::Null => return None,
             Kind::Plain(formatter, behind) => format!("{}{behind}", formatter.value(row)),
+            Kind::Texts(texts) => texts.value(row).to_owned(),
             Kind::Interval => interval_text(self.array.as_primitive::<IntervalMonthDayNanoType>().value(row)),
             Kind::Double => {
                 let value = self.array.as_primitive::<Float64Type>().value(row);
@@ -171,7 +173,9 @@ mod tests {
             ("DATE '2023-01-31'", "2023-01-31"),
             ("TIMESTAMP '2023-01-31 06:00:00'", "2023-01-31 06:00:00.000"),
             ("with_timezone(TIMESTAMP '2023-01-31 06:00:00.500', 'UTC')", "2023-01-31 06:00:00.500 UTC"),
+            ("from_unixtime_nanos(1675144800000500001)", "2023-01-31 06:00:00.001 UTC"),
             ("(1, 'b')", "{field0=1, field1=b}"),
+            ("CAST((1, (2, 'b')) AS row(x bigint, row(integer, varchar)))", "{x=1, field1={field0=2, field1=b}}"),
             ("to_utf8('hey')", "68 65 79"),
             ("ARRAY['a', NULL, 'b c']", "[a, null, b c]"),
             ("ARRAY[ARRAY[1], ARRAY[]]", "[[1], []]"),

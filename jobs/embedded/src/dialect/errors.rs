@@ -29,7 +29,7 @@ fn explain(error: &DataFusionError) -> String {
             None => with_causes(inner.as_ref()),
         },
         DataFusionError::ArrowError(inner, _) if inner.to_string().contains("declared as non-nullable") => {
-            "the embedded engine gives no NULL for this subquery without a row: write (SELECT max(x) …)".to_owned()
+            "the embedded engine gives no NULL for a subquery whose WHERE leaves no row: write (SELECT max(x) …)".to_owned()
         }
         DataFusionError::ArrowError(inner, _) => inner.to_string(),
         DataFusionError::SchemaError(schema, _) => match schema.as_ref() {

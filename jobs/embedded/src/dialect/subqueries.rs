@@ -72,13 +72,13 @@ fn refuse(subquery: &InSubquery) -> Result<TreeNodeRecursion> {
         return plan_err!(
             "the embedded engine does not run {} NOT IN (SELECT …) here: because of NULLs it runs such only of a column, as a \
              condition that each row must pass, and with a subquery that names nothing outside: write NOT EXISTS",
-            subquery.expr
+            subquery.expr.human_display()
         );
     }
     plan_err!(
         "the embedded engine does not run {} IN (SELECT …) here: because of NULLs it runs such only as a condition of WHERE or \
          HAVING: write EXISTS",
-        subquery.expr
+        subquery.expr.human_display()
     )
 }
 

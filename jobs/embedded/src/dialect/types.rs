@@ -5,7 +5,8 @@ use super::calls::one;
 use super::times;
 use anyhow::{Result, bail};
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, CastKind, CharacterLength, DataType, ExactNumberInfo, Expr, TimezoneInfo, TypedString, Value,
+    ArrayElemTypeDef, CastKind, CharacterLength, DataType, ExactNumberInfo, Expr, Ident, TimezoneInfo, TypedString,
+    Value,
 };
 
 /// Gives a type the precision and the name that DataFusion has for Trino's.
@@ -36,7 +37,13 @@ pub(super) fn rewrite_type(data_type: &mut DataType) -> Result<()> {
         DataType::Text | DataType::String(_) => bail!("Unknown type: {data_type}: write varchar"),
         DataType::Varbinary(_) => *data_type = DataType::Bytea,
         DataType::Array(ArrayElemTypeDef::AngleBracket(item)) => rewrite_type(item)?,
-        DataType::Struct(fields, _) => fields.iter_mut().try_for_each(|field| rewrite_type(&mut field.field_type))?,
+        DataType::Struct(fields, _) => {
+            for (number, field) in fields.iter_mut().enumerate() {
+                rewrite_type(&mut field.field_type)?;
+                // What clients of Trino call a field without a name.
+                field.field_name.get_or_insert_with(|| Ident::new(format!("field{number}")));
+            }
+        }
         // A value of type json is its text.
         DataType::JSON => *data_type = DataType::Varchar(None),
         DataType::Custom(name, _) => bail!("the embedded engine has no type `{name}`"),

@@ -98,19 +98,20 @@ impl ExprPlanner for TrinoArithmetic {
     }
 }
 
-/// Arrays are compared by a function: DataFusion takes two NULLs among their items for equal.
+/// Arrays and maps are compared by a function: DataFusion takes two NULLs among their items for equal.
 fn compared(expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
     if let (Ok(DataType::Struct(left)), Ok(DataType::Struct(right))) =
         (expr.left.get_type(schema), expr.right.get_type(schema))
     {
         return compared_rows(expr, &left, &right, schema);
     }
-    let is_list = |side: &Expr| matches!(side.get_type(schema), Ok(DataType::List(_)));
-    if !is_list(&expr.left) || !is_list(&expr.right) {
-        return Ok(PlannerResult::Original(expr));
-    }
+    let equal = match (expr.left.get_type(schema), expr.right.get_type(schema)) {
+        (Ok(DataType::List(_)), Ok(DataType::List(_))) => super::arrays::array_equal(),
+        (Ok(DataType::Map(..)), Ok(DataType::Map(..))) => super::maps::map_equal(),
+        _ => return Ok(PlannerResult::Original(expr)),
+    };
     let is_negated = expr.op == BinaryOperator::NotEq;
-    let equal = ScalarFunction::new_udf(super::arrays::array_equal().into(), vec![expr.left, expr.right]);
+    let equal = ScalarFunction::new_udf(equal.into(), vec![expr.left, expr.right]);
     let equal = Expr::ScalarFunction(equal);
     Ok(PlannerResult::Planned(if is_negated { Expr::Not(Box::new(equal)) } else { equal }))
 }

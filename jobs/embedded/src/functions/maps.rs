@@ -1,11 +1,12 @@
 //! Maps: how they are made of arrays, rows and texts.
 
 use super::Family;
-use super::function::{is_text, text_at, texts, typed};
+use super::arrays::{equality, span};
+use super::function::{collect, is_text, text_at, texts, typed};
 use super::gathered::list_of;
 use super::type_names::trino_name;
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, Int64Array, ListArray, MapArray, StringViewArray, StructArray, UInt64Array,
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray, MapArray, StringViewArray, StructArray, UInt64Array,
     new_null_array,
 };
 use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer};
@@ -14,6 +15,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Fields};
 use datafusion::arrow::row::{OwnedRow, RowConverter, Rows, SortField};
 use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::common::{Result, exec_err, internal_err, plan_err};
+use datafusion::logical_expr::ScalarUDF;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -143,6 +145,50 @@ fn of_arrays(args: &[ArrayRef]) -> Result<ArrayRef> {
     let of_keys = take(keys.values(), &Int64Array::from(of_keys), None)?;
     let of_values = take(values.values(), &Int64Array::from(of_values), None)?;
     map_array(of_keys, of_values, lengths, nulls)
+}
+
+/// `=` of maps, which is NULL where only NULLs keep them from being equal.
+pub(super) fn map_equal() -> ScalarUDF {
+    typed("map_equal", equal_types, equal)
+}
+
+fn equal_types(args: &[DataType]) -> Types {
+    match args {
+        [left, right] if left == right => {
+            let (key, value) = entry_types(left)?;
+            if key.is_nested() || value.is_nested() {
+                return plan_err!("the embedded engine does not compare {}", trino_name(left));
+            }
+            Ok((args.to_vec(), DataType::Boolean))
+        }
+        _ => plan_err!("the embedded engine compares maps of one type: CAST their values"),
+    }
+}
+
+fn equal(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let [left, right] = args else { return internal_err!("maps are compared two by two") };
+    let (left, right) = (left.as_map(), right.as_map());
+    let (keys, values) = (equality(left.keys(), right.keys())?, equality(left.values(), right.values())?);
+    collect::<BooleanArray, _>(left.len(), |row| {
+        if left.is_null(row) || right.is_null(row) {
+            return Ok(None);
+        }
+        let (ours, theirs) = (span(left.value_offsets(), row), span(right.value_offsets(), row));
+        if ours.len() != theirs.len() {
+            return Ok(Some(false));
+        }
+        let mut is_known = true;
+        for at in ours {
+            let Some(other) = theirs.clone().find(|other| keys(at, *other)) else { return Ok(Some(false)) };
+            // Arrow does not count NULLs without a type.
+            let is_valid = |map: &MapArray, at: usize| !map.values().data_type().is_null() && map.values().is_valid(at);
+            match is_valid(left, at) && is_valid(right, other) {
+                true if !values(at, other) => return Ok(Some(false)),
+                both_are_known => is_known &= both_are_known,
+            }
+        }
+        Ok(is_known.then_some(true))
+    })
 }
 
 fn concat_types(args: &[DataType]) -> Types {
@@ -294,6 +340,9 @@ mod tests {
         for (expression, expected) in [
             ("map(ARRAY['a', 'b'], ARRAY[1, NULL])", "{a: 1, b: }"),
             ("map(ARRAY['a'], CAST(NULL AS array(integer))) IS NULL", "true"),
+            ("map(ARRAY['a', 'b'], ARRAY[1, 2]) = map(ARRAY['b', 'a'], ARRAY[2, 1])", "true"),
+            ("map(ARRAY['a'], ARRAY[1]) <> map(ARRAY['b'], ARRAY[1])", "true"),
+            ("(map(ARRAY['a'], ARRAY[NULL]) = map(ARRAY['a'], ARRAY[NULL])) IS NULL", "true"),
             ("map(ARRAY['a'], ARRAY[1, 2])", "Key and value arrays must be the same length"),
             ("map(ARRAY['a', 'a'], ARRAY[1, 2])", "Duplicate keys (a) are not allowed"),
             ("split_to_map('a=1&b=2', '&', '=')", "{a: 1, b: 2}"),

@@ -54,6 +54,7 @@ mod zoned_text;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub(crate) use cast::millisecond_texts;
 pub(crate) use coalesce::CoalesceOnce;
 pub(crate) use intervals::interval_text;
 pub(crate) use type_names::trino_name;

@@ -32,6 +32,7 @@ pub(super) fn functions() -> Family {
         with_optional("regexp_extract_all", &[Text, Text, Int], 2, Gives::Texts, regexp_extract_all),
         function("regexp_split", &[Text, Text], Gives::Texts, regexp_split),
         with_optional("regexp_position", &[Text, Text, Int, Int], 2, Gives::Integer, regexp_position),
+        function("regexp_count", &[Text, Text], Gives::Int, regexp_count),
         // `dialect` calls it for patterns that it does not know.
         function("ascii_classes", &[Text], Gives::Text, |args| {
             let patterns = texts(args, 0)?;
@@ -52,6 +53,14 @@ fn regexp_like(args: &[ArrayRef]) -> Result<ArrayRef> {
         valid.push(found.is_some());
     }
     Ok(Arc::new(BooleanArray::new(matches.into(), Some(valid.into()))))
+}
+
+fn regexp_count(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let (values, mut patterns) = (texts(args, 0)?, Patterns::new(texts(args, 1)?));
+    collect::<Int64Array, _>(values.len(), |row| match (text_at(values, row), patterns.get(row)?) {
+        (Some(value), Some(pattern)) => Ok(Some(pattern.all(value, 0)?.len() as i64)),
+        _ => Ok(None),
+    })
 }
 
 /// Every match is replaced; `$1` or `${1}` stands for a group.
@@ -193,6 +202,23 @@ fn compiled(text: &str) -> Result<Rc<Pattern>> {
 #[cfg(test)]
 mod tests {
     use crate::functions::testing::answer;
+
+    #[test]
+    fn a_line_end_may_stand_behind_the_end() {
+        for (expression, expected) in [
+            ("regexp_like('a' || chr(10), '^a$')", "true"),
+            ("regexp_like('a' || chr(10) || chr(10), '^a$')", "false"),
+            ("regexp_like('a' || chr(13) || chr(10), '^a$')", "false"),
+            ("regexp_like('a' || chr(10), '(?m)^a$')", "true"),
+            ("regexp_extract('ab' || chr(10), '.$')", "b"),
+            ("regexp_like('$' || chr(10), '[$]$')", "true"),
+            ("regexp_position('ab' || chr(10), 'b$')", "2"),
+            ("regexp_count('ab' || chr(10), '[a-z]$')", "1"),
+            ("length(regexp_replace('ab' || chr(10), '$', '!'))", "5"),
+        ] {
+            assert_eq!(answer(&format!("SELECT {expression}")), expected, "{expression}");
+        }
+    }
 
     #[test]
     fn every_match_is_replaced_and_patterns_may_differ_by_row() {

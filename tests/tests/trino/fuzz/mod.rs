@@ -30,7 +30,7 @@ use crate::corpus::Answer;
 const DATABASE: &str = "fuzz";
 const TABLE: &str = include_str!("../../../trino/fuzz.sql");
 /// How many queries a worker tries, unless it is told for how long.
-const QUERIES: usize = 60;
+const QUERIES: usize = 30;
 /// How many work side by side.
 const WORKERS: u8 = 4;
 /// Expressions in a query. They are asked for one by one only where the query is refused, or its answers differ.
@@ -137,8 +137,10 @@ impl Engines<'_> {
     /// What both make of a query. `Err`: they differ; Trino's answer, what it says, and the other answer.
     async fn compare(&self, sql: &str) -> Result<(Answer, Answer), Box<(Answer, String, Answer)>> {
         let ((expected, message), found) = futures::future::join(self.ask_trino(sql), self.ask_embedded(sql)).await;
-        // What is too much for the small server is no answer.
-        if matches!(&expected, Answer::Refusal(name) if name.contains("EXCEEDED") || name.contains("TOO_LARGE")) {
+        // What is too much for the small server is no answer, and a fault of Trino's own none either.
+        let is_answer =
+            |name: &str| !["EXCEEDED", "TOO_LARGE", "INTERNAL_ERROR"].iter().any(|other| name.contains(other));
+        if matches!(&expected, Answer::Refusal(name) if !is_answer(name)) {
             return Ok((expected.clone(), expected));
         }
         let is_rough = ROUGH.iter().any(|name| sql.contains(name));
@@ -262,7 +264,6 @@ fn select(expressions: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "it looks for differences that nobody knows yet, and takes minutes: see tests/README.md"]
 async fn queries_made_at_random_give_what_trino_gives() {
     let Some(trino) = trino() else { return };
     fill(&lake_on_trino(&trino).await).await;

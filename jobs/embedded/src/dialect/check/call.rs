@@ -81,17 +81,6 @@ impl Checker<'_> {
         if OF_DOUBLES.contains(&name) && typed.iter().any(|of| matches!(of, Argument::Value(Type::Real))) {
             bail!("{}the embedded engine has no {name} of real: write {name}(CAST(x AS double))", at());
         }
-        // Trino cuts off what is below the millisecond of these, and says nothing of it.
-        let is_cut = |of: &Argument| match of {
-            Argument::Value(Type::Timestamp(clock)) => clock.has_zone && clock.digits.is_some_and(|digits| digits > 3),
-            _ => false,
-        };
-        if matches!(name, "greatest" | "least") && typed.iter().any(is_cut) {
-            bail!(
-                "{}the embedded engine has no {name} of such times with a zone: CAST them to timestamp(3) with time zone",
-                at()
-            );
-        }
         let mut lambda = |number: usize, parameters: &[Type]| match arguments.get(number) {
             Some(Expr::Lambda(lambda)) => {
                 let names = lambda.params.iter().map(|parameter| parameter.name.value.clone());

@@ -3,22 +3,24 @@
 
 mod parse;
 pub(super) mod print;
+mod rounding;
+
+pub(crate) use rounding::millisecond_texts;
+use rounding::{local_timestamps, rounded};
 
 use super::function::{collect, int_at, ints, is_text, text_at, typed};
 use super::maps::{entry_types, map_array};
-use super::moment::{Moments, out_of_range, per_second};
+use super::moment::{Moments, per_second};
 use super::type_names::trino_name;
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, Int64Array, ListArray, MapArray, StringViewArray, StructArray,
 };
 use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer};
 use datafusion::arrow::compute::{CastOptions, cast, cast_with_options};
-use datafusion::arrow::datatypes::{DataType, Field, Fields, Float64Type, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, Field, Fields, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{
-    DFSchema, Result, ScalarValue, exec_datafusion_err, exec_err, internal_err, not_impl_err, plan_err,
-};
+use datafusion::common::{DFSchema, Result, ScalarValue, exec_err, internal_err, not_impl_err, plan_err};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::{
@@ -313,35 +315,6 @@ fn map_as(maps: &MapArray, to: &DataType, lenient: bool) -> Result<ArrayRef> {
     let part = |array: &ArrayRef, to: &DataType| cast_as(&array.slice(first, last - first), to, false);
     let lengths = maps.offsets().lengths().collect();
     map_array(part(maps.keys(), key)?, part(maps.values(), value)?, lengths, maps.nulls().cloned())
-}
-
-/// A number as an integer, half away from zero, where DataFusion cuts off.
-fn rounded(values: &ArrayRef, to: &DataType, lenient: bool) -> Result<ArrayRef> {
-    let whole = match values.data_type() {
-        DataType::Decimal128(..) => cast(values, &DataType::Decimal128(38, 0))?,
-        _ => {
-            let doubles = cast(values, &DataType::Float64)?;
-            Arc::new(doubles.as_primitive::<Float64Type>().unary::<_, Float64Type>(f64::round))
-        }
-    };
-    let options = CastOptions { safe: lenient, ..CastOptions::default() };
-    cast_with_options(&whole, to, &options)
-        .map_err(|_| exec_datafusion_err!("a value is out of range for {}", trino_name(to)))
-}
-
-/// The clock times of timestamps, rounded half up to another precision.
-fn local_timestamps(values: &ArrayRef, unit: TimeUnit, zone: Option<Arc<str>>) -> Result<ArrayRef> {
-    let moments = Moments::new(values)?;
-    let step = 1_000_000_000 / i128::from(per_second(unit));
-    let stored = (0..moments.len())
-        .map(|row| {
-            let time = if zone.is_none() { moments.local(row)? } else { moments.utc(row)? };
-            let Some(time) = time.map(|time| time.and_utc()) else { return Ok(None) };
-            let nanos = i128::from(time.timestamp()) * 1_000_000_000 + i128::from(time.timestamp_subsec_nanos());
-            i64::try_from((nanos + step / 2).div_euclid(step)).map(Some).map_err(|_| out_of_range())
-        })
-        .collect::<Result<Int64Array>>()?;
-    Ok(cast(&stored, &DataType::Timestamp(unit, zone))?)
 }
 
 #[cfg(test)]
