@@ -56,6 +56,7 @@ pub(crate) fn last_rule() -> Arc<dyn PhysicalOptimizerRule + Send + Sync> {
 /// Whether a function gives a value for any argument of its type.
 fn never_fails(name: &str) -> bool {
     name.starts_with("try_")
+        || name.starts_with("double_")
         || matches!(
             name,
             "regexp_like"
@@ -82,6 +83,9 @@ fn never_fails(name: &str) -> bool {
                 | "array_of"
                 | "nullif"
                 | "is_json"
+                | "is_number"
+                | "one_zero"
+                | "map_equal"
                 | "floor"
                 | "ceil"
                 | "year"

@@ -7,6 +7,11 @@ use std::str::from_utf8;
 ///
 /// `String::from_utf8_lossy` replaces other sequences: of `ED A0 80`, a surrogate, it makes three characters.
 pub(crate) fn to_text(bytes: &[u8]) -> Cow<'_, str> {
+    to_text_with(bytes, "\u{FFFD}")
+}
+
+/// The same with another text in the place of U+FFFD.
+pub(crate) fn to_text_with<'a>(bytes: &'a [u8], replacement: &str) -> Cow<'a, str> {
     let mut error = match from_utf8(bytes) {
         Ok(text) => return Cow::Borrowed(text),
         Err(error) => error,
@@ -16,7 +21,7 @@ pub(crate) fn to_text(bytes: &[u8]) -> Cow<'_, str> {
     loop {
         let (valid, invalid) = rest.split_at(error.valid_up_to());
         text.push_str(from_utf8(valid).unwrap_or_default());
-        text.push(char::REPLACEMENT_CHARACTER);
+        text.push_str(replacement);
         rest = &invalid[invalid_length(invalid)..];
         match from_utf8(rest) {
             Ok(valid) => {

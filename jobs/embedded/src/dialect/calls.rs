@@ -349,7 +349,10 @@ fn text_of_bytes(expr: &mut Expr) -> Option<Expr> {
 }
 
 /// A text that was made bytes and is made a text again stays as it is.
-fn from_utf8(function: Function) -> Result<Expr> {
+fn from_utf8(mut function: Function) -> Result<Expr> {
+    if arguments(&mut function)?.len() == 2 {
+        return Ok(Expr::Function(function));
+    }
     let mut bytes = one(function)?;
     Ok(match text_of_bytes(&mut bytes) {
         Some(text) => cast(text, DataType::Varchar(None)),

@@ -200,7 +200,9 @@ fn refuse_unread(tokens: &[TokenWithSpan]) -> Result<()> {
             ("group", "by", "all" | "distinct") if is_expression_at(at + 3) => {
                 bail!("line {line}: the embedded engine has no GROUP BY {}", third.to_uppercase())
             }
-            ("array" | "conditional" | "unconditional" | "with" | "without", "wrapper", "") => {
+            ("array" | "conditional" | "unconditional" | "with" | "without", "wrapper", "")
+                if seen.get(at + 2).is_none_or(|next| next.token != Token::LParen) =>
+            {
                 bail!("line {line}: the embedded engine has no WRAPPER of json_query")
             }
             ("json_object", "", _) => {

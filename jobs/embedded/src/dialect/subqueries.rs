@@ -5,9 +5,9 @@ use std::collections::HashSet;
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{Result, plan_err};
+use datafusion::common::{DFSchema, Result, plan_err};
 use datafusion::logical_expr::expr::InSubquery;
-use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
 use datafusion::optimizer::AnalyzerRule;
 
 /// The rule; `functions::register` adds it to a session.
@@ -21,6 +21,11 @@ impl AnalyzerRule for InSubqueries {
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         plan.apply_with_subqueries(|plan| {
+            if let LogicalPlan::Join(join) = plan
+                && join.on.iter().any(|(key, _)| is_double(key, join.left.schema()))
+            {
+                return plan_err!("the embedded engine joins no doubles by USING, because of NaN: write ON t.x = u.x");
+            }
             let mut right = HashSet::new();
             if let LogicalPlan::Filter(filter) = plan {
                 collect(&filter.predicate, true, &mut right);
@@ -40,6 +45,8 @@ impl AnalyzerRule for InSubqueries {
 /// those with NOT that each row must pass.
 fn collect(condition: &Expr, must_hold: bool, right: &mut HashSet<*const InSubquery>) {
     match condition {
+        // The keys of the join that DataFusion makes of it are compared as Arrow compares doubles.
+        Expr::InSubquery(InSubquery { subquery, .. }) if is_of_doubles(subquery.subquery.schema()) => {}
         Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right: other }) => {
             let must_hold = must_hold && *op == Operator::And;
             collect(left, must_hold, right);
@@ -61,6 +68,14 @@ fn collect(condition: &Expr, must_hold: bool, right: &mut HashSet<*const InSubqu
     }
 }
 
+fn is_double(expr: &Expr, schema: &DFSchema) -> bool {
+    expr.get_type(schema).is_ok_and(|of| of.is_floating())
+}
+
+fn is_of_doubles(schema: &DFSchema) -> bool {
+    schema.fields().iter().any(|field| field.data_type().is_floating())
+}
+
 /// Whether DataFusion makes an anti join of NOT IN that heeds NULLs: of a value of each row, and a subquery that is the same for
 /// all rows.
 fn is_plain(subquery: &InSubquery) -> bool {
@@ -68,6 +83,9 @@ fn is_plain(subquery: &InSubquery) -> bool {
 }
 
 fn refuse(subquery: &InSubquery) -> Result<TreeNodeRecursion> {
+    if is_of_doubles(subquery.subquery.subquery.schema()) {
+        return plan_err!("the embedded engine does not run IN (SELECT …) of doubles, because of NaN: write EXISTS");
+    }
     if subquery.negated {
         return plan_err!(
             "the embedded engine does not run {} NOT IN (SELECT …) here: because of NULLs it runs such only of a column, as a \
@@ -77,7 +95,7 @@ fn refuse(subquery: &InSubquery) -> Result<TreeNodeRecursion> {
     }
     plan_err!(
         "the embedded engine does not run {} IN (SELECT …) here: because of NULLs it runs such only as a condition of WHERE or \
-         HAVING: write EXISTS",
+         HAVING, beside AND and OR but not under NOT, CASE or IS NULL: write EXISTS",
         subquery.expr.human_display()
     )
 }
@@ -111,6 +129,7 @@ mod tests {
             "(x IN (SELECT y FROM u)) IS NULL",
             "1 NOT IN (SELECT y FROM u)",
             "x NOT IN (SELECT y FROM u WHERE u.y > t.x)",
+            "x IN (SELECT CAST(y AS double) FROM u)",
             "CASE WHEN x IN (SELECT y FROM u) THEN false ELSE true END",
         ] {
             let error = answer(&query(condition));

@@ -1,9 +1,9 @@
 //! Hashes and encodings of `varbinary`.
 
 use super::Family;
-use super::function::{Gives, Takes, binaries, collect, function};
+use super::function::{Gives, Takes, binaries, collect, function, text_at, texts, with_optional};
 use super::sha1::sha1;
-use crate::utf8::to_text;
+use crate::utf8::{to_text, to_text_with};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, StringViewArray};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, exec_err};
@@ -20,7 +20,7 @@ pub(super) fn functions() -> Family {
         function("xxhash64", &[Takes::Binary], Gives::Binary, |args| {
             hashed(args, |bytes| xxh64(bytes, 0).to_be_bytes().to_vec())
         }),
-        function("from_utf8", &[Takes::Binary], Gives::Text, from_utf8),
+        with_optional("from_utf8", &[Takes::Binary, Takes::Text], 1, Gives::Text, from_utf8),
     ]
 }
 
@@ -40,9 +40,19 @@ fn sha256(args: &[ArrayRef]) -> Result<ArrayRef> {
     Ok(Arc::new(hashes.finish()))
 }
 
-/// Bytes as text; what is not UTF-8 becomes U+FFFD, never an error.
+/// Bytes as text; what is not UTF-8 becomes U+FFFD, or the character that is given, never an error.
 fn from_utf8(args: &[ArrayRef]) -> Result<ArrayRef> {
     let bytes = binaries(args, 0)?;
+    if args.len() > 1 {
+        let replacements = texts(args, 1)?;
+        return collect::<StringViewArray, _>(bytes.len(), |row| {
+            let Some(replacement) = text_at(replacements, row).filter(|_| bytes.is_valid(row)) else { return Ok(None) };
+            if replacement.chars().count() > 1 {
+                return exec_err!("Replacement character string must empty or a single character");
+            }
+            Ok(Some(to_text_with(bytes.value(row), replacement).into_owned()))
+        });
+    }
     collect::<StringViewArray, _>(bytes.len(), |row| Ok(bytes.is_valid(row).then(|| to_text(bytes.value(row)))))
 }
 

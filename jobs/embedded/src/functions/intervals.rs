@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 /// The functions of this family.
 pub(super) fn functions() -> super::Family {
-    let bigint = |args: &[DataType]| Ok((args.to_vec(), DataType::Int64));
+    let bigint = |_: &[DataType]| Ok((vec![DataType::Interval(IntervalUnit::MonthDayNano)], DataType::Int64));
     vec![typed("to_milliseconds", bigint, |args| {
         let [intervals] = args else { return internal_err!("to_milliseconds takes one argument") };
         let millis = intervals.as_primitive::<IntervalMonthDayNanoType>().iter();

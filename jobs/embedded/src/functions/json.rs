@@ -86,7 +86,7 @@ fn json_array_length(args: &[ArrayRef]) -> Result<ArrayRef> {
 fn contains_types(args: &[DataType]) -> Result<(Vec<DataType>, DataType)> {
     let value = match args {
         [_, value] if value.is_integer() => DataType::Int64,
-        [_, value] if value.is_floating() => DataType::Float64,
+        [_, value] if value.is_floating() || matches!(value, DataType::Decimal128(..)) => DataType::Float64,
         [_, DataType::Boolean] => DataType::Boolean,
         [_, value] if is_text(value) => DataType::Utf8View,
         _ => return plan_err!("json_array_contains takes JSON, and a number, a boolean or a text"),

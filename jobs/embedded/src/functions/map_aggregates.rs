@@ -86,7 +86,7 @@ fn multimap_agg(args: &[ArrayRef], result: &DataType) -> Result<ScalarValue> {
 fn histogram(args: &[ArrayRef], result: &DataType) -> Result<ScalarValue> {
     let [values] = args else { return internal_err!("histogram takes one argument") };
     let groups = Groups::of(values)?;
-    let counts: Int64Array = groups.rows.iter().map(|rows| Some(rows.len() as i64)).collect();
+    let counts: Int64Array = groups.counts().collect();
     one(take(values, &groups.first(), None)?, Arc::new(counts), values.null_count() == values.len(), result)
 }
 
@@ -106,12 +106,12 @@ fn map_union(args: &[ArrayRef], result: &DataType) -> Result<ScalarValue> {
 }
 
 /// The rows of each value, in the order in which the values first come; NULLs are left out.
-struct Groups {
+pub(super) struct Groups {
     rows: Vec<Vec<u64>>,
 }
 
 impl Groups {
-    fn of(values: &ArrayRef) -> Result<Self> {
+    pub(super) fn of(values: &ArrayRef) -> Result<Self> {
         let known = Known::new(values)?;
         let mut number: HashMap<OwnedRow, usize> = HashMap::new();
         let mut rows: Vec<Vec<u64>> = Vec::new();
@@ -125,7 +125,11 @@ impl Groups {
         Ok(Self { rows })
     }
 
-    fn first(&self) -> UInt64Array {
+    pub(super) fn counts(&self) -> impl Iterator<Item = i64> {
+        self.rows.iter().map(|rows| rows.len() as i64)
+    }
+
+    pub(super) fn first(&self) -> UInt64Array {
         self.rows.iter().map(|rows| rows.first().copied()).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! Maps: how they are made of arrays, rows and texts.
+//! Maps: how they are made of arrays, rows and texts, and whether two are equal.
 
 use super::Family;
 use super::arrays::{equality, span};

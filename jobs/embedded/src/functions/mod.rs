@@ -6,6 +6,7 @@
 
 mod adapted;
 mod arithmetic;
+mod array_items;
 mod array_text;
 mod arrays;
 mod average;
@@ -74,6 +75,7 @@ pub(crate) fn register(ctx: &SessionContext) -> Result<()> {
     let families = [
         adapted::functions(),
         arithmetic::functions(),
+        array_items::functions(),
         array_text::functions(),
         arrays::functions(),
         bits::functions(),

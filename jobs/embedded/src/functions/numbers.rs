@@ -1,4 +1,4 @@
-//! Functions of numbers: instants from seconds, and `sign`.
+//! Functions of numbers: instants from seconds, rounding, `sign` and `sqrt`.
 
 use super::Family;
 use super::function::{Gives, Run, Takes, collect, function, int_at, ints, typed};
@@ -119,7 +119,7 @@ fn whole(args: &[ArrayRef], of_double: fn(f64) -> f64, of_decimal: fn(i128, i128
     })
 }
 
-/// Far beyond the digits that a number has, Trino gives up for some numbers.
+/// The digits of `round`, refused beyond 38: there Trino fails for some numbers.
 fn round_digits(args: &[ArrayRef]) -> Result<ArrayRef> {
     let digits = ints(args, 0)?;
     collect::<Int32Array, _>(digits.len(), |row| match int_at(digits, row) {

@@ -40,7 +40,7 @@ enum Matcher {
 impl Pattern {
     /// Compiles a pattern in which `\d`, `\s` and `\w` are no more (`dialect::patterns`).
     pub(super) fn new(text: &str) -> Result<Self> {
-        let of_lines = before_line_end(text).map(|text| Matcher::backtracking(&text));
+        let of_lines = before_line_end(text).map(|of_lines| Matcher::backtracking(&of_lines, text));
         Ok(Self { usual: Matcher::new(text)?, of_lines })
     }
 
@@ -91,20 +91,21 @@ impl Pattern {
 impl Matcher {
     fn new(text: &str) -> Result<Self> {
         if needs_backtracking(text) {
-            return Self::backtracking(text);
+            return Self::backtracking(text, text);
         }
         let regex = Regex::new(text).map_err(|error| wrong(text, &error))?;
         Ok(Self::Linear { states: states(text), regex })
     }
 
-    fn backtracking(text: &str) -> Result<Self> {
+    /// `written`: the pattern as the query has it, for errors.
+    fn backtracking(text: &str, written: &str) -> Result<Self> {
         if let Some(escape) = foreign_escape(text) {
             return exec_err!(
-                "the embedded engine does not know {escape} in a pattern with look-around or $: '{text}'"
+                "the embedded engine does not know {escape} in a pattern with look-around or $: '{written}'"
             );
         }
         let regex = fancy_regex::RegexBuilder::new(text).backtrack_limit(MOST_STEPS).build();
-        regex.map(Self::Backtracking).map_err(|error| wrong(text, &error))
+        regex.map(Self::Backtracking).map_err(|error| wrong(written, &error))
     }
 
     fn group(&self, group: i64) -> Result<usize> {
@@ -188,7 +189,7 @@ fn wrong(text: &str, error: &dyn std::fmt::Display) -> DataFusionError {
 }
 
 fn too_long(error: fancy_regex::Error) -> DataFusionError {
-    exec_datafusion_err!("the embedded engine gave up on a pattern with look-around: {error}")
+    exec_datafusion_err!("the embedded engine gave up on a pattern with look-around or $: {error}")
 }
 
 /// The states of a pattern that matches only from a text's start; `None` where they are many.
@@ -245,6 +246,7 @@ fn before_line_end(pattern: &str) -> Option<String> {
                 text.extend(chars.next());
                 continue;
             }
+            '(' if classes == 0 && sets_lines(chars.as_str()) => return None,
             '[' => classes += 1,
             ']' if classes > 0 => classes -= 1,
             '$' if classes == 0 => {
@@ -256,12 +258,13 @@ fn before_line_end(pattern: &str) -> Option<String> {
         }
         text.push(c);
     }
-    (has_any && !has_flag(pattern, 'm')).then_some(text)
+    has_any.then_some(text)
 }
 
-/// Whether a pattern sets a flag: `(?m)`, `(?im:…)`.
-fn has_flag(pattern: &str, flag: char) -> bool {
-    pattern.split("(?").skip(1).any(|rest| rest.chars().take_while(char::is_ascii_alphabetic).any(|c| c == flag))
+/// Whether what follows a parenthesis is `?m)`, `?im:` and the like.
+fn sets_lines(rest: &str) -> bool {
+    let flags = rest.strip_prefix('?').unwrap_or_default();
+    flags.chars().take_while(char::is_ascii_alphabetic).any(|c| c == 'm')
 }
 
 /// Skips `2,3}` behind a `{`; whether it was that.
@@ -354,6 +357,7 @@ mod tests {
             ("(?m)^a$", "a\nb\n", true),
             (r"^a\$", "a\n", false),
             ("[$]$", "$\n", true),
+            (r"^\(?mm\)?$", "(mm)\n", true),
             (r"^a\z", "a\n", false),
         ] {
             assert_eq!(Pattern::new(pattern).unwrap().is_match(text).unwrap(), expected, "{pattern} of {text:?}");

@@ -1,9 +1,13 @@
 //! Functions of text.
 
 use super::Family;
-use super::function::{Gives, Takes, collect, function, int_at, ints, text_at, texts, with_optional};
-use datafusion::arrow::array::{Array, ArrayRef, Int64Array, ListBuilder, StringViewArray, StringViewBuilder};
-use datafusion::common::{Result, exec_err};
+use super::function::{Gives, Takes, collect, function, int_at, ints, is_text, text_at, texts, typed, with_optional};
+use super::type_names::trino_name;
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, Int64Array, ListBuilder, StringViewArray, StringViewBuilder,
+};
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::{Result, exec_err, internal_err, plan_err};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -15,8 +19,8 @@ pub(super) fn functions() -> Family {
         with_optional("split", &[Text, Text, Int], 2, Gives::Texts, split),
         function("replace", &[Text, Text, Text], Gives::Text, replace),
         function("strpos_instance", &[Text, Text, Int], Gives::Int, strpos_instance),
-        function("lpad", &[Text, Int, Text], Gives::Text, |args| padded(args, true)),
-        function("rpad", &[Text, Int, Text], Gives::Text, |args| padded(args, false)),
+        typed("lpad", |args| padded_types("lpad", args), |args| padded(args, true)),
+        typed("rpad", |args| padded_types("rpad", args), |args| padded(args, false)),
         function("upper", &[Text], Gives::Text, |args| mapped(args, upper)),
         function("lower", &[Text], Gives::Text, |args| mapped(args, lower)),
         function("split_part", &[Text, Text, Int], Gives::Text, split_part),
@@ -44,7 +48,6 @@ fn split(args: &[ArrayRef]) -> Result<ArrayRef> {
     Ok(Arc::new(lists.finish()))
 }
 
-/// Replaces what is searched for, wherever it stands: nothing stands before, between and behind all characters.
 /// In how many places two texts of one length differ.
 fn hamming_distance(args: &[ArrayRef]) -> Result<ArrayRef> {
     let (left, right) = (texts(args, 0)?, texts(args, 1)?);
@@ -57,6 +60,7 @@ fn hamming_distance(args: &[ArrayRef]) -> Result<ArrayRef> {
     })
 }
 
+/// Replaces what is searched for, wherever it stands: nothing stands before, between and behind all characters.
 fn replace(args: &[ArrayRef]) -> Result<ArrayRef> {
     let (text, from, to) = (texts(args, 0)?, texts(args, 1)?, texts(args, 2)?);
     collect::<StringViewArray, _>(text.len(), |row| {
@@ -89,29 +93,55 @@ fn strpos_instance(args: &[ArrayRef]) -> Result<ArrayRef> {
     })
 }
 
+fn padded_types(name: &str, args: &[DataType]) -> Result<(Vec<DataType>, DataType)> {
+    let text = |given: &DataType| is_text(given) || given.is_null();
+    let (taken, length) = match args {
+        [value, length, with] if text(value) && text(with) => (DataType::Utf8View, length),
+        [DataType::Binary, length, DataType::Binary] => (DataType::Binary, length),
+        _ => return plan_err!("{name} takes a text, a length and a text, or varbinary in place of both texts"),
+    };
+    if !length.is_integer() && !length.is_null() {
+        return plan_err!("{name} takes an integer as length, not {}", trino_name(length));
+    }
+    Ok((vec![taken.clone(), DataType::Int64, taken.clone()], taken))
+}
+
 /// A text of so many characters: cut off, or filled up with another before or behind it.
 fn padded(args: &[ArrayRef], is_before: bool) -> Result<ArrayRef> {
-    let (text, length, with) = (texts(args, 0)?, ints(args, 1)?, texts(args, 2)?);
+    let [values, _, fillings] = args else { return internal_err!("a value, a length and a filling") };
+    let lengths = ints(args, 1)?;
+    if let (Some(bytes), Some(fillings)) = (values.as_binary_opt::<i32>(), fillings.as_binary_opt::<i32>()) {
+        let at = |of: &BinaryArray, row: usize| of.is_valid(row).then(|| of.value(row).to_vec());
+        return collect::<BinaryArray, _>(values.len(), |row| {
+            filled(at(bytes, row), int_at(lengths, row), at(fillings, row), is_before)
+        });
+    }
+    let (text, fillings) = (texts(args, 0)?, texts(args, 2)?);
     collect::<StringViewArray, _>(text.len(), |row| {
-        let (Some(text), Some(length), Some(with)) = (text_at(text, row), int_at(length, row), text_at(with, row))
-        else {
-            return Ok(None);
-        };
-        if with.is_empty() {
-            return exec_err!("Padding string must not be empty");
-        }
-        let Some(length) = i32::try_from(length).ok().and_then(|length| usize::try_from(length).ok()) else {
-            return exec_err!("Target length must be in the range [0..2147483647]");
-        };
-        let given = text.chars().count();
-        let filling = with.chars().cycle().take(length.saturating_sub(given));
-        let padded: String = match (given >= length, is_before) {
-            (true, _) => text.chars().take(length).collect(),
-            (false, true) => filling.chain(text.chars()).collect(),
-            (false, false) => text.chars().chain(filling).collect(),
-        };
-        Ok(Some(padded))
+        let letters = |of: &StringViewArray| text_at(of, row).map(|text| text.chars().collect::<Vec<char>>());
+        let padded = filled(letters(text), int_at(lengths, row), letters(fillings), is_before)?;
+        Ok(padded.map(|letters| letters.into_iter().collect::<String>()))
     })
+}
+
+/// Characters or bytes, filled up to a length before or behind them, or cut off at it.
+fn filled<T: Copy>(
+    given: Option<Vec<T>>,
+    length: Option<i64>,
+    filling: Option<Vec<T>>,
+    is_before: bool,
+) -> Result<Option<Vec<T>>> {
+    let (Some(mut given), Some(length), Some(filling)) = (given, length, filling) else { return Ok(None) };
+    if filling.is_empty() {
+        return exec_err!("Padding string must not be empty");
+    }
+    let Some(length) = i32::try_from(length).ok().and_then(|length| usize::try_from(length).ok()) else {
+        return exec_err!("Target length must be in the range [0..2147483647]");
+    };
+    let missing = length.saturating_sub(given.len());
+    given.truncate(length);
+    let filling = filling.into_iter().cycle().take(missing);
+    Ok(Some(if is_before { filling.chain(given).collect() } else { given.into_iter().chain(filling).collect() }))
 }
 
 /// Maps a text character by character, as Java's `Character.toUpperCase` does: one stays one, wherever it stands.
@@ -195,7 +225,7 @@ mod tests {
     fn a_text_is_filled_up_or_cut_off() {
         assert_eq!(answer("SELECT lpad('é', 3, 'xy') || rpad('é', 4, 'xy') || lpad('abc', 2, 'x')"), "xyééxyxab");
         assert_eq!(answer("SELECT lpad('a', 2, '')"), "Padding string must not be empty");
-        assert_eq!(answer("SELECT lpad(X'01', 3, X'00')"), "lpad takes text as argument 1, not varbinary");
+        assert_eq!(answer("SELECT lpad(X'01', 3, X'00')"), "000001");
     }
 
     #[test]

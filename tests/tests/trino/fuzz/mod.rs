@@ -30,7 +30,7 @@ use crate::corpus::Answer;
 const DATABASE: &str = "fuzz";
 const TABLE: &str = include_str!("../../../trino/fuzz.sql");
 /// How many queries a worker tries, unless it is told for how long.
-const QUERIES: usize = 30;
+const QUERIES: usize = 20;
 /// How many work side by side.
 const WORKERS: u8 = 4;
 /// Expressions in a query. They are asked for one by one only where the query is refused, or its answers differ.
