@@ -123,7 +123,7 @@ fn comparison(op: Operator) -> Option<ScalarUDF> {
 
 /// A real beside anything but a double stays a real.
 fn types(args: &[DataType]) -> Result<(Vec<DataType>, DataType)> {
-    let is_of_doubles = args.iter().any(|side| *side == DataType::Float64);
+    let is_of_doubles = args.contains(&DataType::Float64);
     let common = if is_of_doubles { DataType::Float64 } else { DataType::Float32 };
     Ok((vec![common; 2], DataType::Boolean))
 }
