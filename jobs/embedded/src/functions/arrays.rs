@@ -207,6 +207,10 @@ fn contains(args: &[ArrayRef]) -> Result<ArrayRef> {
 }
 
 pub(super) fn has_null(lists: &ListArray, mut items: std::ops::Range<usize>) -> bool {
+    // Arrow does not count NULLs without a type.
+    if lists.value_type().is_null() {
+        return !items.is_empty();
+    }
     lists.values().null_count() > 0 && items.any(|at| lists.values().is_null(at))
 }
 

@@ -18,8 +18,8 @@ fn cast_to_json(args: &[ArrayRef]) -> Result<ArrayRef> {
     let [values] = args else { return internal_err!("cast_to_json takes one argument") };
     let mut json = writer(values)?;
     collect::<StringViewArray, _>(values.len(), |row| {
-        // NULL as JSON is NULL; only inside an array is it written, as `null`.
-        if values.is_null(row) {
+        // NULL as JSON is NULL; only inside an array is it written, as `null`. Arrow does not count NULLs without a type.
+        if values.is_null(row) || values.data_type().is_null() {
             return Ok(None);
         }
         let mut text = String::new();
@@ -109,7 +109,8 @@ fn writer(values: &ArrayRef) -> Result<Writer> {
                 }
             })
         }
-        DataType::Null | DataType::Boolean | DataType::Decimal128(..) => plain(values)?,
+        DataType::Null => Box::new(|_, out| out.push_str("null")),
+        DataType::Boolean | DataType::Decimal128(..) => plain(values)?,
         integer if integer.is_integer() => plain(values)?,
         DataType::Date32 | DataType::Timestamp(..) => quoted(print::texts(values)?),
         text if is_text(text) => quoted(cast(values, &DataType::Utf8View)?.as_string_view().clone()),
@@ -162,6 +163,8 @@ mod tests {
             r#"["a\"b","c\\d",null,"é\u001F\t"]"#
         );
         assert_eq!(answer("SELECT CAST(ARRAY[ARRAY[1, NULL], ARRAY[]] AS JSON)"), "[[1,null],[]]");
+        assert_eq!(answer("SELECT CAST(ARRAY[NULL, NULL] AS JSON)"), "[null,null]");
+        assert_eq!(answer("SELECT CAST(NULL AS JSON) IS NULL"), "true");
     }
 
     #[test]

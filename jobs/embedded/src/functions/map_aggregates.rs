@@ -115,7 +115,9 @@ impl Groups {
         let known = Known::new(values)?;
         let mut number: HashMap<OwnedRow, usize> = HashMap::new();
         let mut rows: Vec<Vec<u64>> = Vec::new();
-        for at in (0..values.len()).filter(|at| values.is_valid(*at)) {
+        // Arrow does not count NULLs without a type.
+        let is_known = |at: &usize| values.is_valid(*at) && !values.data_type().is_null();
+        for at in (0..values.len()).filter(is_known) {
             let group = *number.entry(known.key(at)).or_insert(rows.len());
             if group == rows.len() {
                 rows.push(Vec::new());
