@@ -184,20 +184,18 @@ fn refuse_foreign(tokens: &[TokenWithSpan]) -> Result<()> {
 fn refuse_unread(tokens: &[TokenWithSpan]) -> Result<()> {
     let seen: Vec<&TokenWithSpan> =
         tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).collect();
-    let word = |token: &Token| match token {
-        Token::Word(word) if word.quote_style.is_none() => word.value.to_owned(),
-        _ => String::new(),
+    let word = |at: usize| match seen.get(at).map(|token| &token.token) {
+        Some(Token::Word(word)) if word.quote_style.is_none() => word.value.as_str(),
+        _ => "",
     };
     for (at, token) in seen.iter().enumerate() {
         let line = token.span.start.line;
-        let [first, second, third] =
-            [0, 1, 2].map(|by| seen.get(at + by).map(|next| word(&next.token)).unwrap_or_default());
         let is_expression_at = |at: usize| match seen.get(at).map(|token| &token.token) {
             Some(Token::Word(word)) => word.keyword == Keyword::NoKeyword,
             other => matches!(other, Some(Token::Number(..) | Token::LParen)),
         };
-        match (first.as_str(), second.as_str(), third.as_str()) {
-            ("group", "by", "all" | "distinct") if is_expression_at(at + 3) => {
+        match (word(at), word(at + 1), word(at + 2)) {
+            ("group", "by", third @ ("all" | "distinct")) if is_expression_at(at + 3) => {
                 bail!("line {line}: the embedded engine has no GROUP BY {}", third.to_uppercase())
             }
             ("array" | "conditional" | "unconditional" | "with" | "without", "wrapper", "")

@@ -13,6 +13,7 @@
 mod aggregates;
 mod attempt;
 mod build;
+mod bytes;
 mod calls;
 mod check;
 mod columns;

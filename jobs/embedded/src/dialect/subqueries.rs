@@ -1,5 +1,6 @@
-//! Where `x IN (SELECT …)` stands. It is NULL, and not false, where `x` or one of the values is NULL. DataFusion keeps to that
-//! only where no row passes for either reason; elsewhere it would take rows that Trino does not take, so it is refused.
+//! Where `x IN (SELECT …)` may stand. It is NULL, not false, where it is not true and `x` or one of the values is NULL.
+//! DataFusion takes that NULL for false. In a condition of WHERE both keep a row out, so the rows are right; elsewhere, as
+//! under NOT, the rows would be others than Trino's, so that it is refused.
 
 use std::collections::HashSet;
 

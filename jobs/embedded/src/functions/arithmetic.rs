@@ -18,7 +18,6 @@ use datafusion::common::{
     plan_err,
 };
 use datafusion::functions::core::expr_fn::get_field;
-use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
@@ -93,8 +92,7 @@ impl ExprPlanner for TrinoArithmetic {
             return Ok(PlannerResult::Original(expr));
         }
         let udf = ScalarUDF::from(Arithmetic { operation, signature: Signature::user_defined(Volatility::Immutable) });
-        let call = ScalarFunction::new_udf(udf.into(), vec![expr.left, expr.right]);
-        Ok(PlannerResult::Planned(Expr::ScalarFunction(call)))
+        Ok(PlannerResult::Planned(udf.call(vec![expr.left, expr.right])))
     }
 }
 
@@ -111,8 +109,7 @@ fn compared(expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawB
         _ => return Ok(PlannerResult::Original(expr)),
     };
     let is_negated = expr.op == BinaryOperator::NotEq;
-    let equal = ScalarFunction::new_udf(equal.into(), vec![expr.left, expr.right]);
-    let equal = Expr::ScalarFunction(equal);
+    let equal = equal.call(vec![expr.left, expr.right]);
     Ok(PlannerResult::Planned(if is_negated { Expr::Not(Box::new(equal)) } else { equal }))
 }
 

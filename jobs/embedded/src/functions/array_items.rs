@@ -51,7 +51,8 @@ fn combinations(args: &[ArrayRef]) -> Result<ArrayRef> {
             let longer = |way: &Vec<usize>| {
                 let from = way.last().map_or(items.start, |last| last + 1);
                 let way = way.clone();
-                (from..items.end + taken + 1 - size).map(move |next| [way.as_slice(), &[next]].concat())
+                // As many items must be left behind it as are still to be taken.
+                (from..(items.end + taken + 1).saturating_sub(size)).map(move |next| [way.as_slice(), &[next]].concat())
             };
             ways = ways.iter().flat_map(longer).take(MOST_COMBINATIONS + 1).collect();
             if ways.len() > MOST_COMBINATIONS {
@@ -163,6 +164,8 @@ mod tests {
         for (expression, expected) in [
             ("combinations(ARRAY[1, 2, 3], 2)", "[[1, 2], [1, 3], [2, 3]]"),
             ("combinations(ARRAY['a', 'b'], 3)", "[]"),
+            ("combinations(ARRAY['a'], 3)", "[]"),
+            ("combinations(CAST(ARRAY[] AS array(varchar)), 5)", "[]"),
             ("combinations(ARRAY['a', 'b'], 0)", "[[]]"),
             ("combinations(ARRAY['a'], 6)", "combination size must not be negative or exceed 5: 6"),
             ("ngrams(ARRAY['a', 'b', 'c'], 2)", "[[a, b], [b, c]]"),

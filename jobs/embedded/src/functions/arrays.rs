@@ -1,7 +1,7 @@
 //! Functions of arrays and maps by Trino's rules: what a subscript beyond the end is, and what a NULL among the items means.
 
 use super::Family;
-use super::function::{collect, ints, is_text, text_at, texts, typed};
+use super::function::{collect, ints, is_null, is_text, text_at, texts, typed};
 use super::type_names::trino_name;
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BooleanArray, ListArray, StringViewArray, UInt64Array, make_comparator,
@@ -207,11 +207,7 @@ fn contains(args: &[ArrayRef]) -> Result<ArrayRef> {
 }
 
 pub(super) fn has_null(lists: &ListArray, mut items: std::ops::Range<usize>) -> bool {
-    // Arrow does not count NULLs without a type.
-    if lists.value_type().is_null() {
-        return !items.is_empty();
-    }
-    lists.values().null_count() > 0 && items.any(|at| lists.values().is_null(at))
+    lists.values().logical_null_count() > 0 && items.any(|at| is_null(lists.values(), at))
 }
 
 fn equal_types(args: &[DataType]) -> Types {

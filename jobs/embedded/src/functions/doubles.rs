@@ -9,7 +9,7 @@ use datafusion::arrow::datatypes::{DataType, Float32Type, Float64Type};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, ScalarValue, internal_err, plan_err};
-use datafusion::logical_expr::expr::{Between, Case, Cast, InList, ScalarFunction};
+use datafusion::logical_expr::expr::{Between, Case, Cast, InList};
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, ScalarUDF, binary_expr, in_list, not};
 use std::sync::Arc;
@@ -158,7 +158,7 @@ fn compared((left, of_left): (Expr, DataType), op: Operator, (right, of_right): 
         let plain = binary_expr(left, op, right);
         return match op {
             Operator::Eq | Operator::NotEq => plain,
-            _ => plain.and(call(is_number(), vec![other])),
+            _ => plain.and(is_number().call(vec![other])),
         };
     }
     // An equality of two columns may be the key of a join.
@@ -166,11 +166,11 @@ fn compared((left, of_left): (Expr, DataType), op: Operator, (right, of_right): 
     if op == Operator::Eq && is_of_doubles && !left.is_volatile() && !right.is_volatile() {
         let key = |side: &Expr| {
             let double = Expr::Cast(Cast::new(Box::new(side.clone()), DataType::Float64));
-            call(one_zero(), vec![double])
+            one_zero().call(vec![double])
         };
-        return key(&left).eq(key(&right)).and(call(function, vec![left, right]));
+        return key(&left).eq(key(&right)).and(function.call(vec![left, right]));
     }
-    call(function, vec![left, right])
+    function.call(vec![left, right])
 }
 
 /// The number that is written, also within a cast: `5`, `0.5` and `1e3`.
@@ -200,10 +200,6 @@ fn is_plain(number: f64) -> bool {
 
 fn double(number: f64) -> Expr {
     Expr::Literal(ScalarValue::Float64(Some(number)), None)
-}
-
-fn call(function: ScalarUDF, args: Vec<Expr>) -> Expr {
-    Expr::ScalarFunction(ScalarFunction::new_udf(function.into(), args))
 }
 
 #[cfg(test)]

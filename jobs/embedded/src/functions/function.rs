@@ -284,6 +284,11 @@ pub(super) fn binaries(args: &[ArrayRef], i: usize) -> Result<&BinaryArray> {
         .ok_or_else(|| internal_datafusion_err!("argument {i} is not varbinary"))
 }
 
+/// Whether a value is NULL. Arrow does not count NULLs without a type.
+pub(super) fn is_null(array: &dyn Array, at: usize) -> bool {
+    array.data_type().is_null() || array.is_null(at)
+}
+
 pub(super) fn text_at(array: &StringViewArray, row: usize) -> Option<&str> {
     array.is_valid(row).then(|| array.value(row))
 }

@@ -16,7 +16,6 @@ use datafusion::arrow::datatypes::{
 };
 use datafusion::common::{Result, exec_datafusion_err, exec_err, internal_err, plan_err};
 use datafusion::logical_expr::Expr;
-use datafusion::logical_expr::expr::ScalarFunction;
 use std::sync::Arc;
 
 /// The functions of this family.
@@ -36,7 +35,7 @@ pub(super) fn scaled(interval: Expr, operation: Operation, by: Expr) -> Expr {
         Operation::Divide => typed("interval_divide", types, |args| each(args, true)),
         _ => typed("interval_multiply", types, |args| each(args, false)),
     };
-    Expr::ScalarFunction(ScalarFunction::new_udf(udf.into(), vec![interval, by]))
+    udf.call(vec![interval, by])
 }
 
 fn types(args: &[DataType]) -> Result<(Vec<DataType>, DataType)> {
@@ -71,7 +70,7 @@ pub(super) fn difference(left: Expr, right: Expr) -> Expr {
             Ok(Arc::new(between.collect::<Result<IntervalMonthDayNanoArray>>()?))
         },
     );
-    Expr::ScalarFunction(ScalarFunction::new_udf(udf.into(), vec![left, right]))
+    udf.call(vec![left, right])
 }
 
 /// A moment, and an interval before or behind it.
@@ -81,7 +80,7 @@ pub(super) fn moved(moment: Expr, interval: Expr, is_back: bool) -> Expr {
     } else {
         typed("moment_plus", moved_types, |args| moved_by(args, 1))
     };
-    Expr::ScalarFunction(ScalarFunction::new_udf(udf.into(), vec![moment, interval]))
+    udf.call(vec![moment, interval])
 }
 
 fn moved_types(args: &[DataType]) -> Result<(Vec<DataType>, DataType)> {

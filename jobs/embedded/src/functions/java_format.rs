@@ -2,7 +2,7 @@
 
 use super::Family;
 use super::cast::print::java_double;
-use super::function::{Memo, is_text, text_at, texts, typed};
+use super::function::{Memo, is_null, is_text, text_at, texts, typed};
 use super::moment::Moments;
 use super::type_names::trino_name;
 use chrono::{NaiveDateTime, Timelike};
@@ -145,7 +145,7 @@ fn format(args: &[ArrayRef]) -> Result<ArrayRef> {
 }
 
 fn given(column: &ArrayRef, row: usize) -> Result<Given<'_>> {
-    if column.is_null(row) || column.data_type().is_null() {
+    if is_null(column, row) {
         return Ok(Given::Null);
     }
     Ok(match column.data_type() {

@@ -10,7 +10,6 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, internal_err, plan_err};
 use datafusion::functions_nested::expr_fn::make_array as array_of;
-use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::type_coercion::binary::comparison_coercion;
 use datafusion::logical_expr::{Expr, ExprSchemable, when};
@@ -43,7 +42,7 @@ impl FunctionRewrite for JoinedArrays {
         };
         let sides = vec![side(left, is_item(&of_left, &of_right))?, side(right, is_item(&of_right, &of_left))?];
         let joined = typed("array_joined", joined_types, join);
-        Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(joined.into(), sides))))
+        Ok(Transformed::yes(joined.call(sides)))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Family;
 use super::cast::print;
-use super::function::{Gives, Takes, collect, function, is_text};
+use super::function::{Gives, Takes, collect, function, is_null, is_text};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringViewArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, FieldRef, Float64Type};
@@ -18,8 +18,8 @@ fn cast_to_json(args: &[ArrayRef]) -> Result<ArrayRef> {
     let [values] = args else { return internal_err!("cast_to_json takes one argument") };
     let mut json = writer(values)?;
     collect::<StringViewArray, _>(values.len(), |row| {
-        // NULL as JSON is NULL; only inside an array is it written, as `null`. Arrow does not count NULLs without a type.
-        if values.is_null(row) || values.data_type().is_null() {
+        // NULL as JSON is NULL; only inside an array is it written, as `null`.
+        if is_null(values, row) {
             return Ok(None);
         }
         let mut text = String::new();

@@ -1,5 +1,6 @@
 //! Aggregates that give a map.
 
+use super::function::is_null;
 use super::gathered::{gathered, list_of};
 use super::maps::{Known, map_array, map_type, pair_types};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, ListArray, UInt64Array};
@@ -115,9 +116,7 @@ impl Groups {
         let known = Known::new(values)?;
         let mut number: HashMap<OwnedRow, usize> = HashMap::new();
         let mut rows: Vec<Vec<u64>> = Vec::new();
-        // Arrow does not count NULLs without a type.
-        let is_known = |at: &usize| values.is_valid(*at) && !values.data_type().is_null();
-        for at in (0..values.len()).filter(is_known) {
+        for at in (0..values.len()).filter(|at| !is_null(values, *at)) {
             let group = *number.entry(known.key(at)).or_insert(rows.len());
             if group == rows.len() {
                 rows.push(Vec::new());

@@ -2,7 +2,7 @@
 
 use super::Family;
 use super::arrays::{equality, span};
-use super::function::{collect, is_text, text_at, texts, typed};
+use super::function::{collect, is_null, is_text, text_at, texts, typed};
 use super::gathered::list_of;
 use super::type_names::trino_name;
 use datafusion::arrow::array::{
@@ -180,9 +180,7 @@ fn equal(args: &[ArrayRef]) -> Result<ArrayRef> {
         let mut is_known = true;
         for at in ours {
             let Some(other) = theirs.clone().find(|other| keys(at, *other)) else { return Ok(Some(false)) };
-            // Arrow does not count NULLs without a type.
-            let is_valid = |map: &MapArray, at: usize| !map.values().data_type().is_null() && map.values().is_valid(at);
-            match is_valid(left, at) && is_valid(right, other) {
+            match !is_null(left.values(), at) && !is_null(right.values(), other) {
                 true if !values(at, other) => return Ok(Some(false)),
                 both_are_known => is_known &= both_are_known,
             }

@@ -21,7 +21,6 @@ use datafusion::arrow::datatypes::{DataType, Field, Fields, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, ScalarValue, exec_err, internal_err, not_impl_err, plan_err};
-use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::{
     Between, BinaryExpr, Cast, ColumnarValue, Expr, ExprSchemable, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
@@ -67,7 +66,7 @@ impl FunctionRewrite for TrinoCasts {
         let name = format!("{}cast_as_{}", if lenient { "try_" } else { "" }, trino_name(&to));
         let signature = Signature::any(1, Volatility::Immutable);
         let udf = ScalarUDF::from(TrinoCast { name, to, lenient, signature });
-        Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(udf.into(), vec![inner.as_ref().clone()]))))
+        Ok(Transformed::yes(udf.call(vec![inner.as_ref().clone()])))
     }
 }
 
